@@ -1,0 +1,3 @@
+"""Weakly-supervised object localization: the library behind the reproducibility study."""
+
+__version__ = "0.1.0"
