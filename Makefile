@@ -1,0 +1,68 @@
+# Two commands:   make book   the whole study on generated scenes, as a site in _build/html
+#                 make test   lint and tests
+# Each makes the virtual environment .venv if there is none. `make help` lists the rest.
+#
+# Variables (make book CORES=8 PROFILES="scenes voc2012"):
+#   PROFILES  profiles whose runs the book computes               default: scenes scenes-coco
+#   CORES     jobs at a time                                      default: 2
+#   SMALL     1 = the same steps on fewer, smaller scenes (for a quick check; its figures mean nothing)
+#   SNAKE     more options for snakemake, e.g. SNAKE="-n" (plan only) or SNAKE="--executor slurm --jobs 20"
+#   PYTHON    the interpreter that .venv is made from, 3.11 or newer   default: python3
+#   VENV      where the environment lies                          default: .venv
+
+PROFILES ?= scenes scenes-coco
+CORES    ?= 2
+SMALL    ?=
+SNAKE    ?=
+PYTHON   ?= python3
+VENV     ?= .venv
+
+BIN       := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+SMALL_SET  = $(if $(filter-out 0,$(SMALL)),small=1)
+# The profiles in force: SMALL=1 puts the small form of each generated profile in its place.
+USED       = $(if $(SMALL_SET),$(patsubst scenes%,scenes-small%,$(PROFILES)),$(PROFILES))
+
+export PYTHONUNBUFFERED := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help book test check pdf plan clean distclean
+
+help:            ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@sed -n 's/^#   \([A-Z][A-Z]* \)/  \1/p' $(firstword $(MAKEFILE_LIST))
+
+book: $(INSTALLED)   ## the study on generated scenes: forecast, data, training, notebooks, site
+	@$(BIN)/wsl plan $(USED)
+	@$(BIN)/snakemake --cores $(CORES) --rerun-incomplete --config profiles="$(USED)" $(SNAKE) -- book
+	@echo; echo "The book: $(CURDIR)/_build/html/index.html"
+
+test: $(INSTALLED)   ## lint and tests
+	$(BIN)/ruff check .
+	$(BIN)/pytest
+
+check: $(INSTALLED)  ## prove that the built site opens offline, without errors, with every link whole
+	$(BIN)/python -m wsl.site check _build/html
+
+pdf: $(INSTALLED)    ## the book as one PDF (needs chromium)
+	$(BIN)/python -m wsl.site pdf _build/book.pdf
+
+plan: $(INSTALLED)   ## what `make book` would do, and what it would take
+	@$(BIN)/wsl plan $(USED)
+	@$(BIN)/snakemake --cores $(CORES) --config profiles="$(USED)" $(SNAKE) -n -- book
+
+clean:           ## remove the built site and executed notebooks (runs/ and .venv stay)
+	rm -rf _build book/executed
+
+distclean: clean ## remove also the computed runs and the environment
+	rm -rf runs .snakemake $(VENV)
+
+# An interrupted installation leaves no stamp and is taken up again.
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	  { echo "error: $(PYTHON) is not Python 3.11 or newer. Name one that is: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 2; }
+	@[ -x $(BIN)/python ] && $(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV) || \
+	  { echo "error: $(PYTHON) has no working 'venv' module (on Debian or Ubuntu: apt install python3-venv)" >&2; exit 2; }
+	@echo "Installing the environment into $(VENV) (about 7 GB, once; some minutes)"
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[book,test]'
+	@touch $@
