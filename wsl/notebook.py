@@ -110,8 +110,8 @@ def check_parameters(source: Path, parameters: dict) -> None:
     notebook = read(source)
     spec = notebook.metadata.get("kernelspec", {})
     if not spec.get("name") or not spec.get("language"):
-        raise StudyError(f"{source}: the notebook's metadata name no kernel and language; add "
-                         '"kernelspec": {"name": "python3", "language": "python", "display_name": "Python 3"}')
+        raise StudyError(f"{source}: its metadata name no kernel and language; add "
+                         '"kernelspec": {"name": "python3", "language": "python", ...}')
     if not parameters:
         return
     import papermill
