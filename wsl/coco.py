@@ -30,8 +30,8 @@ _NEEDED = {
 
 
 def load(instances: str | Path, images: str | Path | None = None) -> Dataset:
-    """Read an instances JSON. `images`: the folder of the image files, which need not exist (default: `<split>/`
-    beside `annotations/`)."""
+    """Read an instances JSON. `images`: the folder of the image files, which need not exist (default:
+    `<split>/` beside `annotations/`)."""
     path = Path(instances)
     coco = _open(path)
     categories = sorted(coco.dataset["categories"], key=lambda c: c["id"])

@@ -98,7 +98,8 @@ def box_distance(xy: np.ndarray, dataset: Dataset) -> np.ndarray:
     xy: (N, K, 2) pixels, 0-based. Returns (N, K) float64: the L-infinity distance in pixels, 0 inside a box
     (edges included), inf where the image has no box of the class, NaN where the point is NaN. Every box of
     the class counts, difficult and crowd ones included. A point is a hit if the distance is at most the
-    tolerance: it then lies in a box grown by the tolerance on every side, x and y separately (the paper's 18).
+    tolerance: it then lies in a box grown by the tolerance on every side, x and y separately (the
+    paper's 18 px).
     """
     xy = np.asarray(xy, np.float64)
     expected = (len(dataset), len(dataset.classes), 2)
