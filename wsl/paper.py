@@ -85,5 +85,10 @@ def check_printed_means() -> pd.DataFrame:
         mean = sum(Decimal(str(values[name])) for name in VOC_NAMES) / len(VOC_NAMES)
         rounded = mean.quantize(Decimal("0.1"), ROUND_HALF_UP)
         printed = Decimal(str(values["mAP"]))
-        rows[row] = {"mean": str(mean), "rounded": str(rounded), "printed": str(printed), "agrees": rounded == printed}
+        rows[row] = {
+            "mean": str(mean),
+            "rounded": str(rounded),
+            "printed": str(printed),
+            "agrees": rounded == printed,
+        }
     return pd.DataFrame.from_dict(rows, orient="index")

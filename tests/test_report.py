@@ -1,0 +1,172 @@
+"""Report functions on tiny made-up run folders, with runs missing."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from wsl import figures, pictures, predictions, report
+from wsl.voc import CLASSES
+
+
+def make_run(root, profile, system, seed=0, quality=2.0, images=40, classes=CLASSES[:3], points=True):
+    """Write a run whose scores tell positives from negatives the better, the larger `quality`."""
+    draw = np.random.default_rng([seed, len(system)])
+    labels = np.random.default_rng(7).choice([-1, -1, 1], (images, len(classes)))
+    labels[0] = 1
+    table = pd.DataFrame(
+        {
+            "image": np.repeat([f"{i:06d}" for i in range(images)], len(classes)),
+            "class": np.tile(classes, images),
+            "score": (quality * labels + draw.normal(size=labels.shape)).ravel(),
+            "x": 10.0 if points else np.nan,
+            "y": 10.0 if points else np.nan,
+            "label": labels.ravel().astype(np.int8),
+            "distance": np.where(labels.ravel() > 0, draw.choice([0.0, 18.0, 18.5], labels.size), np.inf),
+        }
+    )
+    if not points:
+        table["distance"] = np.nan
+    manifest = {
+        "study_version": "0.1.0", "commit": "c" * 40, "command": ["wsl", "predict", profile], "profile": {"name": profile},
+        "data": {"name": profile, "digest": "d" * 64, "n_images": images}, "wall_seconds": 3.2,
+        "weights": {"name": "w.pth", "sha256": "e" * 64}, "head_sha256": "f" * 64, "hardware": {"cpu": "<some> cpu"},
+    }  # fmt: skip
+    folder = root / profile / "trunk" / system / f"seed{seed}"
+    predictions.write_run(folder, table, manifest)
+    return folder
+
+
+@pytest.fixture
+def roots(tmp_path):
+    for seed in range(2):
+        make_run(tmp_path / "results", "voc-sample", "weak_sup", seed, images=50)
+    make_run(tmp_path / "results", "voc-sample", "full_images", quality=0.3, images=50, points=False)
+    make_run(tmp_path / "runs", "scenes", "weak_sup")
+    return tmp_path
+
+
+def columns(roots):
+    return [
+        report.Column(str(roots / "results"), "voc-sample", "trunk"),
+        report.Column(str(roots / "runs"), "scenes", "trunk"),
+    ]
+
+
+def test_a_missing_run_is_none_and_a_missing_root_too(roots):
+    assert report.load(roots / "runs", "scenes", "trunk", "rcnn") is None
+    assert report.load(roots / "nowhere", "scenes", "trunk", "weak_sup") is None
+    assert report.find_runs(roots / "nowhere") == []
+
+
+def test_value_is_the_mean_over_seeds_and_lies_in_its_interval(roots):
+    result = report.load(roots / "results", "voc-sample", "trunk", "weak_sup")
+    for measure in (result.classification, result.location):
+        assert measure.value == pytest.approx(np.mean(measure.seeds))
+        assert 0 < measure.low < measure.value < measure.high <= 1
+        assert len(measure.seeds) == 2 and list(measure.classes.index) == list(CLASSES[:3])
+    assert result.location.value < result.classification.value
+    assert (result.data, result.kind) == ("VOC 2007 sample, 50 photographs", "src-real")
+
+
+def test_a_system_without_points_has_no_location(roots):
+    result = report.load(roots / "results", "voc-sample", "trunk", "full_images")
+    assert result.location is None
+    assert report.say_value(result, "location") == report.NOT_ATTEMPTED
+
+
+def test_difference_is_paired_and_said_in_words(roots):
+    weak, full = (
+        report.load(roots / "results", "voc-sample", "trunk", s) for s in ("weak_sup", "full_images")
+    )
+    d = report.difference(weak, full)
+    assert d["low"] < d["value"] < d["high"]
+    assert d["value"] == pytest.approx(100 * (weak.classification.value - full.classification.value))
+    same = report.difference(weak, weak)
+    assert same["low"] == same["high"] == 0
+    text = report.say_difference(weak, full, "classification", "G", "F")
+    assert "above F" in text and f"{d['value']:+.1f} points" in text
+    assert "No run of F" in report.say_difference(weak, None, "classification", "G", "F")
+
+
+def test_tables_tell_sources_apart_and_link_to_runs(roots):
+    for metric in ("classification", "location"):
+        html = report.table2(columns(roots), columns(roots), metric)
+        assert all(f'class="{kind}"' in html for kind in ("src-paper", "src-real", "src-scenes"))
+        assert 'href="runs.html#voc-sample-trunk-weak_sup-seed0"' in html
+        assert report.NOT_ATTEMPTED in html and "VOC 2007 sample, 50 photographs" in html
+        heads = re.findall(r"<th [^>]*src-(real|scenes)[^>]*>(.*?)</th>", html)
+        assert heads and not any("VOC 2012" in text or "COCO 2014" in text for _, text in heads)
+    html = report.table1(columns(roots))
+    assert (
+        "not comparable with the test column" in html and "pottedplant" in html and "81.7" not in html[:300]
+    )
+    rows = re.findall(r"<tr>(.*?)</tr>", html.split("<tbody>")[1], re.S)
+    assert len(rows) == 21 and {row.count("<td") for row in rows} == {7 + 6}
+
+
+def test_tables_with_no_run_at_all_say_so(tmp_path):
+    empty = [report.Column(str(tmp_path / "results"), "voc-sample", "trunk")]
+    for html in (report.table1(empty), report.table2(empty, empty, "location"), report.answer_table(empty)):
+        assert report.NOT_ATTEMPTED in html and "no run here" in html and "href" not in html
+
+
+def test_output_is_the_same_every_time(roots):
+    first = report.table2(columns(roots), columns(roots), "classification")
+    report._result.cache_clear()
+    assert report.table2(columns(roots), columns(roots), "classification") == first
+
+
+def test_runs_table_has_one_anchor_a_run_and_escapes(roots):
+    make_run(roots / "runs", "voc-sample", "weak_sup")  # made here, although a recorded run exists
+    runs = report.find_runs(roots / "results") + report.find_runs(roots / "runs")
+    html = report.runs_table(runs, "runs", "runs")
+    anchors = re.findall(r'<span id="([^"]+)"', html)
+    assert len(anchors) == len(set(anchors)) == 5
+    assert "voc-sample-trunk-weak_sup-seed0-here" in anchors and "scenes-trunk-weak_sup-seed0" in anchors
+    assert "<some>" not in html and "cccccccccccc" in html
+
+
+def test_evolution_and_discovery(roots):
+    folder = roots / "runs" / "scenes" / "trunk" / "weak_sup" / "seed0"
+    assert report.evolution(roots / "runs", "scenes", "trunk") is None
+    assert report.discovery(roots / "runs", "scenes", "trunk") is None
+    (folder / "evolution.csv").write_text(
+        "epoch,class,ap,location_ap\n0,cat,0.1,0.0\n0,dog,0.3,0.2\n1,cat,0.5,0.4\n1,dog,,\n"
+    )
+    (folder / "discovery.csv").write_text(
+        "image,class,appearance,epoch\n1,cat,usual,0\n2,cat,usual,1\n3,cat,unusual,\n4,cat,unusual,1\n"
+    )
+    curves = report.evolution(roots / "runs", "scenes", "trunk")
+    assert curves["classification"].to_list() == pytest.approx([0.2, 0.5])
+    shares = report.discovery(roots / "runs", "scenes", "trunk")
+    assert shares["usual (2)"].to_list() == [0.5, 1.0] and shares["unusual (2)"].to_list() == [0.0, 0.5]
+    epochs = report.discovery_epochs(roots / "runs", "scenes", "trunk")
+    assert epochs.loc["unusual"].to_list() == [2, 0.5, 1.0]
+
+
+def test_charts_take_the_colour_of_the_page_and_do_not_change():
+    table = pd.DataFrame({"ap": [0.9, 0.5], "low": [0.8, 0.4], "high": [1, 0.6]}, index=["cat", "dog"])
+    draw = lambda: figures.as_html(figures.class_bars([("a", "#d5603f", table)], ["cat", "dog"]), "an <alt>")  # noqa: E731
+    assert draw() == draw()
+    assert "currentColor" in draw() and "#010203" not in draw() and "an &lt;alt&gt;" in draw()
+    assert "<metadata>" not in draw() and 'id="figure_1"' not in draw()
+
+
+def test_score_map_lies_over_the_image_as_on_the_canvas():
+    wide = np.full((50, 100, 3), 128, np.uint8)
+    score_map = np.zeros((10, 10))
+    score_map[2, 7] = 1.0  # cell centre at canvas (75, 25) of 100
+    over = pictures.stretch(score_map, wide.shape)
+    assert over.shape == (50, 100)
+    row, column = np.unravel_index(over.argmax(), over.shape)
+    assert abs(row - 25) <= 5 and abs(column - 75) <= 5
+    assert pictures.overlay(wide, score_map, 0, 1).shape == wide.shape
+
+
+def test_slider_shows_one_frame_and_names_all():
+    frames = [np.full((8, 8, 3), k, np.uint8) for k in range(3)]
+    html = pictures.slider(frames, ["epoch 0", "epoch 1", "epoch 2"], "a motorbike")
+    assert html.count("<img") == 3 and html.count(" hidden>") == 2
+    assert 'max="2"' in html and "<noscript>" in html and 'alt="a motorbike, epoch 1"' in html

@@ -1,0 +1,521 @@
+"""From run folders to what the notebooks show: numbers with their uncertainty, tables, sentences.
+
+A run is a folder `<root>/<profile>/<trunk>/<system>/seed<k>/` with a predictions table and a manifest; `results/`
+holds recorded runs, `runs/` those made here. Nothing here needs images or torch.
+
+Numbers: a value is the mean over seeds of each seed's value. Its 95% interval is the percentile bootstrap over test
+images of that same mean: in each of 1,000 resamples the images drawn are the same for every seed. The spread over
+seeds (lowest to highest) stands beside it. A difference of two systems uses the same resamples for both.
+
+Three sources are kept apart everywhere by CSS class and by words: `src-paper`, `src-real`, `src-scenes`.
+"""
+
+import html
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from wsl import metrics, paper, predictions
+from wsl.errors import StudyError
+
+NOT_ATTEMPTED = "not attempted yet"
+RESAMPLES = 1000
+TOLERANCE = 18.0  # pixels, Section 6
+TITLES = {
+    "scenes": "scenes, VOC layout",
+    "scenes-coco": "scenes, COCO layout",
+    "voc-sample": "VOC 2007 sample",
+    "coco-sample": "COCO sample",
+    "voc2012": "VOC 2012",
+    "coco2014": "COCO 2014",
+}
+# Row of the paper's tables -> system of the study, per metric; None where the paper prints a dash.
+TABLE2_SYSTEMS = {
+    "H": ("full_images", None),
+    "I": ("masked_pool", "masked_pool"),
+    "J": ("weak_sup", "weak_sup"),
+    "K": (None, "center"),
+    "L": ("rcnn", "rcnn"),
+}
+TABLE1_SYSTEMS = {"B": "object_patches", "F": "full_images", "G": "weak_sup"}
+METHODS = {
+    "full_images": "full images",
+    "masked_pool": "masked pooling",
+    "masked_pool_outside": "masked pooling with outside penalty",
+    "weak_sup": "weak supervision",
+    "center": "centre prediction",
+    "rcnn": "R-CNN*",
+    "object_patches": "object patches",
+    "weak_sup@train_s1": "weak supervision, trained at one scale",
+    "weak_sup@test_s1": "weak supervision, tested at one scale",
+}
+
+
+def is_scenes(profile: str) -> bool:
+    return profile.startswith("scenes")
+
+
+def source_class(profile: str) -> str:
+    """CSS class of a profile's numbers."""
+    return "src-scenes" if is_scenes(profile) else "src-real"
+
+
+# ---------------------------------------------------------------- runs
+
+
+@dataclass(frozen=True)
+class Run:
+    """One folder with a manifest."""
+
+    folder: Path
+    profile: str
+    trunk: str
+    system: str
+    seed: int
+
+    @property
+    def manifest(self) -> dict:
+        return predictions.read_manifest(self.folder)
+
+    @property
+    def recorded(self) -> bool:
+        return self.folder.parents[3].name == "results"
+
+    @property
+    def anchor(self) -> str:
+        """Id of the run's entry on the Runs page. A run made here on data that has recorded runs ends in `-here`."""
+        name = f"{self.profile}-{self.trunk}-{self.system}-seed{self.seed}"
+        return (
+            name
+            if self.recorded != is_scenes(self.profile)
+            else name + ("-recorded" if self.recorded else "-here")
+        )
+
+
+def find_runs(root: Path | str, profile: str = "", trunk: str = "", system: str = "") -> list[Run]:
+    """The whole runs below `root` (all, or those of the names given), by name and seed; none where it is absent."""
+    runs = [
+        Run(row.path, row.profile, row.trunk, row.system, row.seed)
+        for row in predictions.find_runs(root).itertuples()
+    ]
+    wanted = {"profile": profile, "trunk": trunk, "system": system}
+    chosen = [run for run in runs if all(value in ("", getattr(run, key)) for key, value in wanted.items())]
+    return sorted(chosen, key=lambda run: (run.profile, run.trunk, run.system, run.seed))
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One metric of one system over its seeds, 0..1."""
+
+    value: float
+    low: float  # 95% bootstrap interval over test images
+    high: float
+    seeds: tuple[float, ...]
+    classes: pd.DataFrame  # by class: ap, low, high
+    samples: np.ndarray  # (RESAMPLES,) the mean over seeds and classes in each resample
+    class_samples: np.ndarray  # (RESAMPLES, K)
+
+
+@dataclass(frozen=True)
+class Result:
+    """A system on a data set: all its seeds."""
+
+    runs: tuple[Run, ...]
+    data: str  # what the data is called before people
+    n_images: int
+    classification: Measure
+    location: Measure | None  # None where the system predicts no location
+
+    @property
+    def kind(self) -> str:
+        return source_class(self.runs[0].profile)
+
+    @property
+    def href(self) -> str:
+        return f"runs.html#{self.runs[0].anchor}"
+
+
+def data_name(profile: str, n_images: int | None = None) -> str:
+    """ "VOC 2007 sample, 1,312 photographs"; scenes and samples never bear the name of the full data sets."""
+    title = TITLES.get(profile) or (f"scenes ({profile})" if is_scenes(profile) else profile)
+    if n_images is None:
+        return title
+    return f"{title}, {n_images:,} {'generated images' if is_scenes(profile) else 'photographs'}"
+
+
+def load(root, profile: str, trunk: str, system: str) -> Result | None:
+    """The system's seeds with intervals, or None where no run exists (tables then say `NOT_ATTEMPTED`)."""
+    runs = find_runs(root, profile, trunk, system)
+    return _result(tuple(runs)) if runs else None
+
+
+@cache
+def _result(runs: tuple[Run, ...]) -> Result:
+    arrays = [_arrays(predictions.read_run(run.folder)[0], run) for run in runs]
+    classes, images = arrays[0][0], len(arrays[0][2])
+    resamples = [metrics.bootstrap(*a[1:], n=RESAMPLES) for a in arrays]
+    classification = _measure(
+        [metrics.per_class(*a[1:3]) for a in arrays], [r.ap for r in resamples], classes
+    )
+    location = None
+    if all(a[3] is not None for a in arrays):
+        values = [metrics.per_class(*a[1:]) for a in arrays]
+        location = _measure(values, [r.location_ap for r in resamples], classes)
+    return Result(runs, data_name(runs[0].profile, images), images, classification, location)
+
+
+def _arrays(df: pd.DataFrame, run: Run) -> tuple:
+    """(class names, scores (N, K), labels (N, K), hits (N, K) or None) of an own run's table."""
+    missing = {"label", "distance"} - set(df.columns)
+    if missing:
+        raise StudyError(
+            f"{run.folder}: the table lacks {', '.join(sorted(missing))}; evaluate it with `wsl evaluate`"
+        )
+    image, images = pd.factorize(df["image"])
+    cls, classes = pd.factorize(df["class"])
+    grid = np.full((3, len(images), len(classes)), np.nan)
+    grid[:, image, cls] = df[["score", "label", "distance"]].to_numpy(np.float64).T
+    if np.isnan(grid[:2]).any():
+        raise StudyError(f"{run.folder}: has not one row for each image and class; make the run again")
+    hits = None if df["x"].isna().all() else grid[2] <= TOLERANCE
+    return tuple(classes), grid[0], grid[1].astype(np.int8), hits
+
+
+def _measure(values: list[np.ndarray], samples: list[np.ndarray], classes: tuple[str, ...]) -> Measure:
+    """From each seed's AP by class (K,) and its resamples (B, K) to their means over seeds."""
+    ap, by_class = np.mean(values, axis=0), np.mean(samples, axis=0)
+    low, high = metrics.interval(by_class)
+    table = pd.DataFrame({"ap": ap, "low": low, "high": high}, index=pd.Index(classes, name="class"))
+    means = metrics.mean(by_class)
+    ends = (float(end) for end in metrics.interval(means))
+    return Measure(metrics.mean(ap), *ends, tuple(metrics.mean(v) for v in values), table, means, by_class)
+
+
+def difference(a: Result, b: Result, metric: str = "classification") -> dict:
+    """a minus b in percentage points with its paired 95% interval, over all classes and by class."""
+    x, y = getattr(a, metric), getattr(b, metric)
+    samples = 100 * (x.samples - y.samples)
+    by_class = 100 * (x.class_samples - y.class_samples)
+    low, high = metrics.interval(by_class)
+    gain = 100 * (x.classes["ap"] - y.classes["ap"])
+    return {
+        "value": 100 * (x.value - y.value),
+        "low": float(metrics.interval(samples)[0]),
+        "high": float(metrics.interval(samples)[1]),
+        "classes": pd.DataFrame({"gain": gain, "low": low, "high": high}, index=gain.index),
+    }
+
+
+# ---------------------------------------------------------------- sentences
+
+
+def say_value(result: Result | None, metric: str = "classification") -> str:
+    """ "93.5 (95% interval 92.6 to 94.3)", or that there is none."""
+    measure = getattr(result, metric) if result else None
+    if measure is None:
+        return NOT_ATTEMPTED
+    return f"{100 * measure.value:.1f} (95% interval {100 * measure.low:.1f} to {100 * measure.high:.1f})"
+
+
+def say_difference(a: Result | None, b: Result | None, metric: str, a_name: str, b_name: str) -> str:
+    """One Markdown sentence that compares two systems on one data set, from computed values only."""
+    if a is None or b is None:
+        missing = a_name if a is None else b_name
+        return f"No run of {missing} is there to compare."
+    d = difference(a, b, metric)
+    what = "classification" if metric == "classification" else "location"
+    verdict = "above" if d["low"] > 0 else "below" if d["high"] < 0 else "not distinguishable from"
+    return (
+        f"**{a.data}:** {a_name} reaches a {what} mAP of {100 * getattr(a, metric).value:.1f}, {b_name} "
+        f"{100 * getattr(b, metric).value:.1f}: a difference of {d['value']:+.1f} points "
+        f"(paired 95% interval {d['low']:+.1f} to {d['high']:+.1f}), so {a_name} is {verdict} {b_name} here."
+    )
+
+
+# ---------------------------------------------------------------- tables
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A table cell: HTML, the CSS class of its source, and what the tooltip says."""
+
+    text: str
+    kind: str = ""
+    title: str = ""
+
+
+class Html(str):
+    """HTML that a notebook displays as it is."""
+
+    def _repr_html_(self) -> str:
+        return str(self)
+
+
+def cell(result: Result | None, metric: str, applies: bool = True, small: bool = True) -> Cell:
+    """A mean AP with its interval below it, seed spread in the tooltip, linked to the run that made it."""
+    if not applies:
+        return Cell("–")
+    measure = getattr(result, metric) if result else None
+    if measure is None:
+        return Cell(f"<small>{NOT_ATTEMPTED}</small>", result.kind if result else "")
+    value, low, high = (f"{100 * x:.1f}" for x in (measure.value, measure.low, measure.high))
+    spread = seed_spread(measure)
+    title = f"95% interval over {result.n_images:,} images: {low} to {high}; {spread}"
+    under = f"<br><small>{low} to {high}<br>{spread}</small>" if small else ""
+    return Cell(f'<a href="{result.href}">{value}</a>{under}', result.kind, title)
+
+
+def seed_spread(measure: Measure) -> str:
+    """ "3 seeds: 93.2 to 93.7"."""
+    if len(measure.seeds) == 1:
+        return "1 seed"
+    low, high = 100 * min(measure.seeds), 100 * max(measure.seeds)
+    return f"{len(measure.seeds)} seeds: {low:.1f} to {high:.1f}"
+
+
+def paper_cell(value: float) -> Cell:
+    return Cell("–" if pd.isna(value) else f"{value:.1f}", "src-paper", paper.CITATION)
+
+
+def table(heads, rows, caption: str, name: str) -> Html:
+    """An HTML table in the book's style, the same bytes for the same numbers.
+
+    `heads`: one list a header row of (text, span, css class); the first column of every row is its header.
+    `rows`: list of (row header, [Cell, ...]).
+    """
+    out = [f'<div style="overflow-x:auto" tabindex="0"><table class="dataframe wsl-table" id="{name}">']
+    out.append(f"<caption>{caption}</caption><thead>")
+    for head in heads:
+        cells = "".join(
+            f'<th scope="{"colgroup" if span > 1 else "col"}" colspan="{span}"{_class(kind)}>{text}</th>'
+            for text, span, kind in head
+        )
+        out.append(f"<tr>{cells}</tr>")
+    out.append("</thead><tbody>")
+    for header, cells in rows:
+        tds = "".join(
+            f"<td{_class(c.kind)}{f' title={chr(34)}{html.escape(c.title)}{chr(34)}' if c.title else ''}>{c.text}</td>"
+            for c in cells
+        )
+        out.append(f'<tr><th scope="row">{header}</th>{tds}</tr>')
+    return Html("\n".join([*out, "</tbody></table></div>"]))
+
+
+def _class(kind: str) -> str:
+    return f' class="{kind}"' if kind else ""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One of our own columns: where its runs lie."""
+
+    root: str
+    profile: str
+    trunk: str
+
+    @property
+    def kind(self) -> str:
+        return source_class(self.profile)
+
+    def load(self, system: str) -> Result | None:
+        return load(self.root, self.profile, self.trunk, system)
+
+    def head(self) -> str:
+        """ "real photographs: VOC 2007 sample, 1,312 photographs (recorded run)"."""
+        result = next(filter(None, (self.load(s) for s in ("weak_sup", "full_images"))), None)
+        name = data_name(self.profile, result.n_images if result else None)
+        made = "recorded run" if Path(self.root).name == "results" else "run just now"
+        what = "" if is_scenes(self.profile) else "real photographs: "
+        return f"{what}{name} <small>({made if result else 'no run here'})</small>"
+
+
+def table2(voc: list[Column], coco: list[Column], metric: str) -> Html:
+    """One half of Table 2 (`metric`: "classification" or "location"): paper | real photographs | scenes."""
+    printed, k = paper.table2(), 0 if metric == "classification" else 1
+    groups = [("voc", "Pascal VOC", voc), ("coco", "Microsoft COCO", coco)]
+    heads = [[("", 1, "")], [("setup", 1, "")]]
+    for short, name, columns in groups:
+        heads[0].append((name, 1 + len(columns), ""))
+        heads[1].append(
+            (f"paper: {'VOC 2012' if short == 'voc' else 'COCO 2014'} validation", 1, "src-paper")
+        )
+        heads[1] += [(column.head(), 1, column.kind) for column in columns]
+    rows = []
+    for letter, systems in TABLE2_SYSTEMS.items():
+        system, cells = systems[k], []
+        for short, _, columns in groups:
+            cells.append(paper_cell(printed.loc[letter, f"{metric}_{short}"]))
+            for column in columns:
+                found = cell(column.load(system) if system else None, metric, system is not None)
+                cells.append(Cell(found.text, column.kind, found.title))
+        rows.append((f"{letter}. {printed.loc[letter, 'method']}", cells))
+    what = "classification" if k == 0 else "location prediction"
+    caption = (
+        f"Table 2, {what}: mean average precision, %. Below each own number: 95% interval over test images, then the "
+        "spread over seeds. A number links to its run."
+    )
+    return table(heads, rows, caption, f"table2-{metric}")
+
+
+def table1(columns: list[Column]) -> Html:
+    """Table 1 with classes as rows: the paper's A to G, then our B, F and G on each data set."""
+    printed = paper.table1()
+    heads = [[("", 1, ""), ("paper: VOC 2012 test", len(printed), "src-paper")], [("class", 1, "")]]
+    heads[1] += [
+        (f"{row}<br><small>{html.escape(printed.loc[row, 'method'])}</small>", 1, "src-paper")
+        for row in printed.index
+    ]
+    results = []
+    for column in columns:
+        heads[0].append(
+            (f"{column.head()}<br><small>not comparable with the test column</small>", 3, column.kind)
+        )
+        for row, system in TABLE1_SYSTEMS.items():
+            heads[1].append((f"{row}<br><small>{METHODS[system]}</small>", 1, column.kind))
+            results.append((column.kind, column.load(system)))
+    rows = [
+        (
+            "mAP",
+            [paper_cell(printed.loc[r, "mAP"]) for r in printed.index]
+            + [_mean_cell(k, r) for k, r in results],
+        )
+    ]
+    for short, name in paper.VOC_NAMES.items():
+        cells = [paper_cell(printed.loc[row, short]) for row in printed.index]
+        rows.append((name, cells + [class_cell(kind, result, name) for kind, result in results]))
+    caption = (
+        "Table 1: average precision by class, %, image classification. The labels of the VOC 2012 test set are not "
+        "public, so our columns are computed on validation images and are not comparable with the test column."
+    )
+    return table(heads, rows, caption, "table1")
+
+
+def _mean_cell(kind: str, result: Result | None) -> Cell:
+    found = cell(result, "classification", small=False)
+    return Cell(found.text, kind, found.title)
+
+
+def class_cell(kind: str, result: Result | None, name: str, metric: str = "classification") -> Cell:
+    """AP of one class, interval in the tooltip."""
+    if result is None:
+        return Cell(f"<small>{NOT_ATTEMPTED}</small>", kind)
+    classes = getattr(result, metric).classes
+    if name not in classes.index or np.isnan(classes.loc[name, "ap"]):
+        return Cell("<small>no such object</small>", kind)
+    ap, low, high = (100 * classes.loc[name, c] for c in ("ap", "low", "high"))
+    return Cell(f'<a href="{result.href}">{ap:.1f}</a>', kind, f"95% interval {low:.1f} to {high:.1f}")
+
+
+def answer_table(columns: list[Column]) -> Html:
+    """The landing page's summary: the paper's two findings, each as a pair of rows of Table 2."""
+    printed = paper.table2()
+    pairs = [
+        ("Names what is there: whole image", "full_images", "classification", "H"),
+        ("Names what is there: search, labels only", "weak_sup", "classification", "J"),
+        ("Points at it: centre of the image", "center", "location", "K"),
+        ("Points at it: search, labels only", "weak_sup", "location", "J"),
+    ]
+    heads = [[("mean average precision, %", 1, ""), ("paper: VOC 2012 validation", 1, "src-paper")]]
+    heads[0] += [(column.head(), 1, column.kind) for column in columns]
+    rows = []
+    for label, system, metric, letter in pairs:
+        cells = [paper_cell(printed.loc[letter, f"{metric}_voc"])]
+        for column in columns:
+            found = cell(column.load(system), metric)
+            cells.append(Cell(found.text, column.kind, found.title))
+        rows.append((f"{label} <small>({letter})</small>", cells))
+    return table(heads, rows, "The answer so far. Each number links to the run that made it.", "answer")
+
+
+def runs_table(runs: list[Run], caption: str, name: str) -> Html:
+    """Every run with what made it: data, command, commit, hashes, time, hardware. One anchor a run."""
+    texts = ["run", "data", "command", "commit", "weights, head", "wall time", "hardware"]
+    rows = []
+    for run in runs:
+        m = run.manifest
+        data, weights = m.get("data", {}), m.get("weights", {})
+        cells = [
+            f"{html.escape(str(data.get('name', '')))}<br><small>{data.get('n_images', '?')} images, digest "
+            f"{_short(data.get('digest'))}</small>",
+            f"<code>{html.escape(_command(m.get('command')))}</code>",
+            f"<code>{_short(m.get('commit'))}</code><br><small>study {html.escape(str(m.get('study_version', m.get('version', '?'))))}</small>",
+            f"<small>{html.escape(str(weights.get('name', '?')))} {_short(weights.get('sha256'))}<br>"
+            f"head {_short(m.get('head_sha256', m.get('head')))}</small>",
+            _duration(m.get("wall_seconds")),
+            f"<small>{html.escape(_hardware(m.get('hardware')))}<br>{html.escape(_versions(m))}<br>"
+            f"{html.escape(str(m.get('created', '')))}</small>",
+        ]
+        label = f'<span id="{run.anchor}">{run.profile} / {run.trunk} / {run.system} / seed {run.seed}</span>'
+        rows.append((label, [Cell(text, source_class(run.profile)) for text in cells]))
+    return table([[(text, 1, "") for text in texts]], rows, caption, name)
+
+
+def _short(digest) -> str:
+    return html.escape(str(digest)[:12]) if digest else "none"
+
+
+def _command(command) -> str:
+    return (
+        " ".join(map(str, command)) if isinstance(command, list | tuple) else str(command or "not recorded")
+    )
+
+
+def _duration(seconds) -> str:
+    if not isinstance(seconds, int | float):
+        return "not recorded"
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+
+
+def _hardware(hardware) -> str:
+    return (
+        ", ".join(f"{v}" for v in hardware.values() if v)
+        if isinstance(hardware, dict)
+        else str(hardware or "")
+    )
+
+
+def _versions(manifest: dict) -> str:
+    versions = manifest.get("versions") or {k: manifest[k] for k in ("torch", "openvino") if k in manifest}
+    return ", ".join(f"{name} {value}" for name, value in versions.items() if value)
+
+
+# ---------------------------------------------------------------- Figure 1's curves
+
+
+def evolution(root, profile: str, trunk: str, seed: int = 0) -> pd.DataFrame | None:
+    """mAP and location mAP after each epoch (columns epoch, classification, location), or None."""
+    path = Path(root) / profile / trunk / "weak_sup" / f"seed{seed}" / "evolution.csv"
+    if not path.is_file():
+        return None
+    means = pd.read_csv(path).groupby("epoch")[["ap", "location_ap"]].mean().reset_index()
+    return means.rename(columns={"ap": "classification", "location_ap": "location"})
+
+
+def discovery(root, profile: str, trunk: str, seed: int = 0) -> dict[str, pd.Series] | None:
+    """Share of objects found for good by each epoch, by appearance; one curve, "all objects", where none is told."""
+    path = Path(root) / profile / trunk / "weak_sup" / f"seed{seed}" / "discovery.csv"
+    if not path.is_file():
+        return None
+    found = pd.read_csv(path, dtype={"image": str, "class": str})
+    curves = evolution(root, profile, trunk, seed)
+    last = int(curves["epoch"].max() if curves is not None else found["epoch"].max())
+    epochs = pd.RangeIndex(last + 1)
+    groups = found.groupby(found["appearance"].fillna(""))
+    known = {name: group for name, group in groups if name in ("usual", "unusual")} or {"all objects": found}
+    return {
+        f"{name} ({len(group):,})": pd.Series([(group["epoch"] <= e).mean() for e in epochs], index=epochs)
+        for name, group in sorted(known.items(), reverse=True)
+    }
+
+
+def discovery_epochs(root, profile: str, trunk: str, seed: int = 0) -> pd.DataFrame | None:
+    """By appearance: number of objects, share ever found, median epoch of discovery among those found."""
+    path = Path(root) / profile / trunk / "weak_sup" / f"seed{seed}" / "discovery.csv"
+    if not path.is_file():
+        return None
+    found = pd.read_csv(path).fillna({"appearance": "all"})
+    by = found.groupby("appearance")["epoch"]
+    return pd.DataFrame({"objects": by.size(), "found": by.count() / by.size(), "median_epoch": by.median()})
