@@ -29,7 +29,7 @@ def read_image(path: Path, size: tuple[int, int] | None = None, longest: int | N
         with Image.open(path) as picture:
             stored = picture.size
             if longest and max(stored) >= 2 * longest:
-                picture.draft("RGB", (longest, longest) if stored[0] == stored[1] else _fit(stored, longest))
+                picture.draft("RGB", (longest, longest) if stored[0] == stored[1] else extent_on_canvas(stored, longest))
             if picture.width * picture.height > MAX_PIXELS:
                 raise StudyError(f"{path}: {stored[0]}x{stored[1]} pixels are more than {MAX_PIXELS:,}; scale it down")
             turned = picture.getexif().get(0x0112, 1) >= 5  # orientations 5..8 swap the sides
@@ -49,7 +49,8 @@ def read_image(path: Path, size: tuple[int, int] | None = None, longest: int | N
         raise StudyError(f"{path}: not a readable image ({error}); it may be empty or cut off: fetch it again") from None
 
 
-def _fit(size: tuple[int, int], longest: int) -> tuple[int, int]:
+def extent_on_canvas(size: tuple[int, int], longest: int) -> tuple[int, int]:
+    """(width, height) with the longest side rescaled to `longest` pixels, at least one pixel each."""
     scale = longest / max(size)
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
@@ -61,7 +62,7 @@ def _with_exif(rgb: Image.Image, picture: Image.Image) -> Image.Image:
 
 def on_canvas(rgb: np.ndarray, side: int) -> tuple[np.ndarray, tuple[int, int]]:
     """The picture with its longest side rescaled to `side` pixels: uint8 (h, w, 3), and (w, h)."""
-    width, height = _fit((rgb.shape[1], rgb.shape[0]), side)
+    width, height = extent_on_canvas((rgb.shape[1], rgb.shape[0]), side)
     return np.asarray(Image.fromarray(rgb).resize((width, height), Image.Resampling.BILINEAR)), (width, height)
 
 

@@ -36,7 +36,7 @@ class InputConvention:
     def __call__(self, rgb: np.ndarray) -> torch.Tensor:
         """uint8 (H, W, 3) -> float32 (3, H, W)."""
         pixels = rgb[:, :, ::-1] if self.bgr else rgb
-        x = torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1).float()
+        x = torch.from_numpy(pixels.astype(np.float32)).permute(2, 0, 1)
         return (x - torch.tensor(self.mean)[:, None, None]) / torch.tensor(self.std)[:, None, None]
 
 
@@ -79,7 +79,7 @@ class Trunk:
     @cached_property
     def stride(self) -> int:
         """Input pixels between neighbouring cells."""
-        return 640 // (self._cells(1664) - self._cells(1024))
+        return 640 // (self.grid_cells(1664) - self.grid_cells(1024))
 
     def grid(self, side: int) -> Grid:
         """Cells along one axis of an input of `side` pixels. Receptive fields are measured from gradients."""
@@ -87,7 +87,7 @@ class Trunk:
         if phase not in self._offsets:
             self._offsets[phase] = self._probe(phase)
         offset = self._offsets[phase]
-        cells = self._cells(side)
+        cells = self.grid_cells(side)
         if np.isnan(offset):  # every cell sees the whole input (squeeze-and-excitation, attention): a centred grid
             offset = (side - 1 - (cells - 1) * self.stride) / 2
         return Grid(cells, self.stride, offset)
@@ -103,7 +103,7 @@ class Trunk:
         raise StudyError(f"trunk {self.name}: takes no {side} pixel wide input; choose a larger scale or canvas")
 
     @torch.no_grad()
-    def _cells(self, side: int) -> int:
+    def grid_cells(self, side: int) -> int:
         return self.module(self._strip(side)).shape[-1]
 
     def _probe(self, phase: int) -> float:

@@ -1,0 +1,146 @@
+"""The weakly supervised network's own part: adaptation layers Ca and Cb, global max-pooling, Eq. 1 (Section 3).
+
+    features (B, C, n, m) --Ca, ReLU, Cb--> score maps (B, K, n, m) --max over positions--> scores (B, K)
+
+"The training error backpropagates only to the network weights corresponding to the highest-scoring
+window" (Section 4). `searched_scores` uses just that: the winning cell of each class is searched without
+gradients over the whole map, then only the winners are scored again with gradients. For 1x1 layers this
+equals max-pooling the full map, gradients included, at a third of the time.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from wsl.errors import StudyError
+
+# bfloat16 products where the processor multiplies them natively: the search needs no more digits
+SEARCH_DTYPE = torch.bfloat16 if torch.cuda.is_available() or torch.cpu._is_avx512_bf16_supported() else torch.float32
+
+
+class Adaptation(nn.Module):
+    """Ca and Cb with ReLU between, on standardised features: (B, C, n, m) -> score maps (B, K, n, m).
+
+    Weights ~ N(0, 1/sqrt(fan_in)); channel dropout 0.5 before each layer, through `masks` (deviation D4).
+    """
+
+    def __init__(self, channels: int, classes: int, hidden: int = 2048, kernel: int = 1) -> None:
+        super().__init__()
+        self.ca = nn.Conv2d(channels, hidden, kernel, padding=kernel // 2)
+        self.cb = nn.Conv2d(hidden, classes, kernel, padding=kernel // 2)
+        self.register_buffer("mean", torch.zeros(channels, 1, 1))
+        self.register_buffer("std", torch.ones(channels, 1, 1))
+        for layer in (self.ca, self.cb):
+            fan_in = layer.weight[0].numel()
+            nn.init.normal_(layer.weight, std=1 / math.sqrt(fan_in))
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, features: Tensor, masks: tuple[Tensor, Tensor] | None = None) -> Tensor:
+        x = (features - self.mean) / self.std
+        x = F.relu(self.ca(x if masks is None else x * masks[0]))
+        return self.cb(x if masks is None else x * masks[1])
+
+    def dropout_masks(self, batch: int, p: float, generator: torch.Generator) -> tuple[Tensor, Tensor] | None:
+        """Masks (B, C, 1, 1) and (B, hidden, 1, 1) that drop whole feature maps; None for p = 0."""
+        if p == 0:
+            return None
+        sizes = (self.ca.in_channels, self.cb.in_channels)
+        draws = [torch.rand(batch, size, 1, 1, generator=generator) for size in sizes]
+        return tuple((draw >= p).float().to(self.mean.device) / (1 - p) for draw in draws)
+
+    @torch.no_grad()
+    def score_maps(self, features: Tensor, masks: tuple[Tensor, Tensor] | None = None) -> Tensor:
+        """As `forward`, without gradients and with Ca in reduced precision where that is faster; float32."""
+        x = (features - self.mean) / self.std
+        x = (x if masks is None else x * masks[0]).to(SEARCH_DTYPE)
+        x = F.conv2d(x, self.ca.weight.to(SEARCH_DTYPE), self.ca.bias.to(SEARCH_DTYPE), padding=self.ca.padding)
+        x = F.relu(x).float()
+        return self.cb(x if masks is None else x * masks[1])
+
+
+def global_max_pool(maps: Tensor, allowed: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Best score and its cell: (B, K, n, m) -> (B, K) scores, (B, K) flat cell index (row-major, first on ties).
+
+    allowed: bool (B, K, n, m), the cells that masked pooling may choose from (Section 5).
+    """
+    if allowed is not None:
+        maps = maps.masked_fill(~allowed, -torch.inf)
+    scores, cells = maps.flatten(2).max(2)
+    return scores, cells
+
+
+def searched_scores(head: nn.Module, features: Tensor, cells: Tensor, masks: tuple[Tensor, Tensor] | None) -> Tensor:
+    """Scores (B, J) of the chosen cells (B, J) of a 1x1 head, with gradients; cell j scores class j mod K."""
+    index = cells[:, None].expand(-1, features.shape[1], -1)  # (B, C, J)
+    winners = features.flatten(2).gather(2, index)[..., None]  # (B, C, J, 1): one "pixel" a chosen cell
+    maps = head(winners, masks)[..., 0]  # (B, K, J)
+    classes = torch.arange(cells.shape[1], device=cells.device) % maps.shape[1]
+    return maps.gather(1, classes.expand(len(maps), 1, -1))[:, 0]
+
+
+def pool(maps: Tensor, how: str) -> Tensor:
+    """The pooling functions that the study compares: (B, K, n, m) -> (B, K)."""
+    cells = maps.flatten(2)
+    if how == "max":
+        return cells.amax(2)
+    if how == "mean":
+        return cells.mean(2)
+    if how == "lse":  # log of the mean of exponentials: between mean and max
+        return cells.logsumexp(2) - math.log(cells.shape[2])
+    if how == "topk":  # mean of the best tenth of the cells
+        return cells.topk(max(1, cells.shape[2] // 10), 2).values.mean(2)
+    raise StudyError(f"pooling {how!r} is unknown; choose max, mean, lse or topk")
+
+
+def multilabel_loss(scores: Tensor, labels: Tensor) -> Tensor:
+    """Eq. 1: sum over classes of log(1 + exp(-y f)), mean over the batch; label 0 is left out (D5).
+
+    scores (B, K) float, labels (B, K) in {-1, 0, +1}; returns a scalar.
+    """
+    losses = F.softplus(-labels * scores) * (labels != 0)
+    return losses.sum(1).mean()
+
+
+def save_head(path: Path, head: Adaptation, about: dict) -> None:
+    """A head as float16 safetensors; `about` (classes, trunk, canvas, ...) goes into its metadata."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    tensors = {key: value.detach().cpu().half().contiguous() for key, value in head.state_dict().items()}
+    save_file(tensors, temporary, {key: json.dumps(value) for key, value in about.items()})
+    temporary.replace(path)
+
+
+def load_head(path: Path) -> tuple[Adaptation, dict]:
+    """A head and what `save_head` wrote about it."""
+    path = Path(path)
+    if not path.is_file():
+        raise StudyError(f"{path}: no such head; train one with `wsl train`, or leave --head out for the shipped one")
+    try:
+        with safe_open(path, "pt") as file:
+            state = {key: file.get_tensor(key).float() for key in file.keys()}
+            about = {key: json.loads(value) for key, value in (file.metadata() or {}).items()}
+        hidden, channels, kernel, _ = state["ca.weight"].shape
+        head = Adaptation(channels, state["cb.weight"].shape[0], hidden, kernel)
+        head.load_state_dict(state)
+        if len(about["classes"]) != head.cb.out_channels:
+            raise ValueError(f"{len(about['classes'])} class names for {head.cb.out_channels} score maps")
+    except (SafetensorError, KeyError, ValueError, RuntimeError) as error:
+        raise StudyError(f"{path}: not a head of this study ({error}); make one with `wsl train`") from None
+    return head.eval(), about
+
+
+def check_head(path: Path, about: dict, trunk: str, weights_sha256: str, classes: tuple[str, ...] | None = None) -> None:
+    """Refuse a head that was trained on another trunk or for other classes."""
+    if about.get("trunk") != trunk or about.get("weights_sha256") not in (None, weights_sha256):
+        raise StudyError(f"{path}: was trained on trunk {about.get('trunk')!r} (or other weights of it), not on {trunk!r}")
+    if classes is not None and tuple(about["classes"]) != tuple(classes):
+        other = sorted(set(about["classes"]) ^ set(classes)) or ["another order"]
+        raise StudyError(f"{path}: its class list differs from the data set's (first difference: {other[0]!r}); train anew")

@@ -1,0 +1,143 @@
+"""Profiles: what one run of the study reads, and with which settings. A TOML file holds only the differences."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import asdict, dataclass, fields, replace
+from importlib.resources import files
+from pathlib import Path
+
+from wsl import coco, voc
+from wsl.dataset import Dataset
+from wsl.errors import StudyError
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Settings of one run. Defaults are the study's; each comment gives the reason."""
+
+    name: str
+    title: str = ""  # what the book calls the data: samples and scenes are never called VOC 2012 or COCO 2014
+    layout: str = "voc"  # "voc" or "coco": the official on-disk layout to read
+    generate: dict | None = None  # scenes only: how many to draw, {"train": n, "val": n, "seed": k, "size": px}
+    root: str | None = None  # folder of the data; scenes live below the runs folder
+    year: str = "2012"
+    train: str = "train"
+    val: str = "val"
+    trunk: str = "efficientnet_lite0"
+    weights: str | None = None  # a local weights file in place of the packaged or downloaded ones
+    convention: str | None = None  # what pixels that file expects: imagenet, caffe, lite
+    canvas: int = 500  # Section 4: "largest side of size 500 pixels and zero-padded to 500x500"
+    # Section 4 draws s from U(0.7, 1.4); a grid lets frozen features be computed once (D1). No cache: drawn freely
+    train_scales: tuple[float, ...] = (0.7, 0.85, 1.0, 1.2, 1.4)
+    test_scales: tuple[float, ...] = (0.5, 0.7, 1.0, 1.4, 2.0, 2.8)  # Section 4
+    cache_features: bool = True
+    hidden: int = 512  # the paper's script has 2048; chosen on training images (D2)
+    kernel: int = 1
+    pool: str = "max"
+    dropout: float = 0.5
+    optimizer: str = "adamw"  # "sgd" is the paper's (0.001, momentum 0.9), "adagrad" its script's (D2)
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-2
+    last_bias: float = -2.0  # most classes are absent from most images
+    epochs: int = 20  # as in the released script
+    batch: int = 16  # Section 4
+    seeds: tuple[int, ...] = (0,)
+    systems: tuple[str, ...] = ("full_images", "weak_sup", "center", "weak_sup@train_s1", "weak_sup@test_s1")
+
+    def dataset(self, split: str, runs: Path = Path("runs")) -> Dataset:
+        """The data set of `split` ("train" or "val"), read from its official layout."""
+        root = self.data_root(runs)
+        name = self.train if split == "train" else self.val
+        if self.layout == "voc":
+            return voc.load(root, self.year, name)
+        return coco.load(root / "annotations" / f"instances_{name}{self.year}.json", root / f"{name}{self.year}")
+
+    def data_root(self, runs: Path = Path("runs")) -> Path:
+        if self.generate:
+            return Path(runs) / "data" / self.name
+        if self.root is None:
+            raise StudyError(f"profile {self.name}: no data root; give --{self.layout}-root FOLDER")
+        return Path(self.root)
+
+    def system_settings(self, system: str) -> Profile:
+        """The profile with the differences that an ablation `weak_sup@<what>` makes."""
+        if "@" not in system:
+            return self
+        if system not in ABLATIONS:
+            raise StudyError(f"system {system!r} is unknown; choose one of {', '.join(SYSTEMS)}")
+        return replace(self, **ABLATIONS[system])
+
+    def values(self) -> dict:
+        """All settings for a manifest; no folder of this machine."""
+        return {k: v for k, v in asdict(self).items() if k not in ("root", "weights")}
+
+
+ABLATIONS: dict[str, dict] = {
+    "weak_sup@train_s1": {"train_scales": (1.0,)},
+    "weak_sup@test_s1": {"test_scales": (1.0,)},
+    "weak_sup@s1": {"train_scales": (1.0,), "test_scales": (1.0,)},
+    "weak_sup@3x3": {"kernel": 3},
+    "weak_sup@mean": {"pool": "mean"},
+    "weak_sup@lse": {"pool": "lse"},
+    "weak_sup@topk": {"pool": "topk"},
+    "weak_sup@sgd": {"optimizer": "sgd", "weight_decay": 0.0, "hidden": 2048, "last_bias": 0.0},
+    "weak_sup@adagrad": {"optimizer": "adagrad", "weight_decay": 5e-4, "hidden": 2048, "last_bias": 0.0},
+}
+TRAINED = ("full_images", "weak_sup", "masked_pool", "masked_pool_outside")
+SYSTEMS = (*TRAINED, "center", *ABLATIONS)
+
+
+def head_of(system: str) -> str:
+    """The system whose trained head `system` uses: testing variants and the centre baseline train nothing."""
+    return "weak_sup" if system in ("center", "weak_sup@test_s1") else system
+
+
+def profile_names() -> list[str]:
+    return sorted(p.name.removesuffix(".toml") for p in files("wsl.profiles").iterdir() if p.name.endswith(".toml"))
+
+
+def load_profile(name: str, **changes: object) -> Profile:
+    """A profile by name, or from a TOML file; `changes` that are not None win (data root, trunk, weights, ...)."""
+    path = Path(name) if name.endswith(".toml") else files("wsl.profiles") / f"{name}.toml"
+    if not path.is_file():
+        raise StudyError(f"profile {name!r} is unknown; choose one of {', '.join(profile_names())}, or name a .toml file")
+    try:
+        values = tomllib.loads(path.read_text())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise StudyError(f"{path}: not valid TOML ({error}); mend the line") from None
+    known = {f.name: f.type for f in fields(Profile)}
+    for key, value in values.items():
+        if key not in known or key == "name":
+            raise StudyError(f"{path}: unknown key {key!r}; the keys are {', '.join(k for k in known if k != 'name')}")
+        if isinstance(value, list):
+            values[key] = tuple(value)
+    values |= {key: value for key, value in changes.items() if value is not None}
+    profile = Profile(name=Path(name).stem, **values)
+    _check(profile, path)
+    return profile
+
+
+def _check(profile: Profile, path: Path) -> None:
+    def positive(*values: object) -> bool:
+        return all(isinstance(v, int | float) and not isinstance(v, bool) and v > 0 for v in values)
+
+    rules = {
+        "layout": profile.layout in ("voc", "coco"),
+        "canvas": isinstance(profile.canvas, int) and 64 <= profile.canvas <= 4096,
+        "train_scales": isinstance(profile.train_scales, tuple) and profile.train_scales and positive(*profile.train_scales),
+        "test_scales": isinstance(profile.test_scales, tuple) and profile.test_scales and positive(*profile.test_scales),
+        "hidden": isinstance(profile.hidden, int) and positive(profile.hidden),
+        "kernel": profile.kernel in (1, 3),
+        "pool": profile.pool in ("max", "mean", "lse", "topk"),
+        "optimizer": profile.optimizer in ("adamw", "sgd", "adagrad"),
+        "learning_rate": positive(profile.learning_rate),
+        "epochs": isinstance(profile.epochs, int) and positive(profile.epochs),
+        "batch": isinstance(profile.batch, int) and positive(profile.batch),
+        "dropout": isinstance(profile.dropout, int | float) and 0 <= profile.dropout < 1,
+        "seeds": isinstance(profile.seeds, tuple) and all(isinstance(s, int) and s >= 0 for s in profile.seeds),
+        "systems": isinstance(profile.systems, tuple) and all(s in SYSTEMS for s in profile.systems),
+    }
+    for key, valid in rules.items():
+        if not valid:
+            raise StudyError(f"{path}: {key} = {getattr(profile, key)!r} is not possible; see `wsl/profile.py` for its meaning")

@@ -1,0 +1,211 @@
+"""The study's units of work, one function each: what the command line offers and Snakemake schedules.
+
+A run lies at `<runs>/<profile>/<trunk>/<system>/seed<k>/`; features and data sets lie beside the runs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+import wsl
+from wsl.dataset import Dataset
+from wsl.errors import StudyError
+from wsl.features import Features, Side
+from wsl.geometry import side_at
+from wsl.model import check_head, load_head
+from wsl.predict import Tester, center_prediction, predict
+from wsl.predictions import read_run, write_run
+from wsl.profile import SYSTEMS, TRAINED, Profile, head_of
+from wsl.train import train
+from wsl.trunk import Trunk, load_trunk
+
+
+def run_folder(runs: Path, profile: Profile, system: str, seed: int) -> Path:
+    return Path(runs) / profile.name / profile.trunk / system / f"seed{seed}"
+
+
+def check_system(system: str) -> None:
+    if system not in SYSTEMS:
+        raise StudyError(f"system {system!r} is unknown; choose one of {', '.join(SYSTEMS)}")
+
+
+def trunk_of(profile: Profile, engine: str = "auto") -> Trunk:
+    weights = Path(profile.weights) if profile.weights else None
+    return load_trunk(profile.trunk, weights, profile.convention, engine)
+
+
+def make_data(profile: Profile, runs: Path) -> Path:
+    """Draw the scenes of a profile that generates its data; check that the folder is there for any other."""
+    root = profile.data_root(runs)
+    if profile.generate:
+        from wsl import scenes
+
+        g = profile.generate
+        scenes.generate(root, profile.layout, g["train"], g["val"], g["seed"], g["size"])
+    elif not root.is_dir():
+        raise StudyError(f"{root}: no such folder; give the data root with --{profile.layout}-root")
+    return root
+
+
+def feature_sides(profile: Profile, systems: list[str]) -> list[Side]:
+    """All input sides on which the heads of `systems` train; None is the warped whole picture."""
+    sides: set[Side] = {side_at(1.0, profile.canvas)}
+    for system in systems:
+        scales = profile.system_settings(system).train_scales
+        sides |= {None} if system == "full_images" else {side_at(s, profile.canvas) for s in scales}
+    return sorted(sides, key=lambda side: side or 0)
+
+
+def training_features(profile: Profile, runs: Path, trunk: Trunk, dataset: Dataset) -> Features:
+    """Features of the training images: kept on disk if the profile says so."""
+    features = Features(trunk, dataset, profile.canvas)
+    if not profile.cache_features:
+        return features
+    folder = Path(runs) / profile.name / profile.trunk / "features"
+    systems = [s for s in profile.systems if s == head_of(s)]
+    return features.keep(folder, feature_sides(profile, systems))
+
+
+def keep_features(profile: Profile, runs: Path) -> None:
+    """Compute and keep the training features, so that the trainings that follow only read them."""
+    if profile.cache_features:
+        training_features(profile, runs, trunk_of(profile), profile.dataset("train", runs))
+
+
+def train_system(profile: Profile, system: str, seed: int, runs: Path, record: bool = False) -> Path:
+    """Train the head of a system; returns its file."""
+    check_system(system)
+    if head_of(system) != system:
+        raise StudyError(f"system {system!r} has no head of its own; train {head_of(system)!r}")
+    started = time.monotonic()
+    trunk, dataset = trunk_of(profile), profile.dataset("train", runs)
+    out = run_folder(runs, profile, system, seed)
+    features = training_features(profile, runs, trunk, dataset)
+    _, losses = train(profile, system, seed, features, out, record)
+    log = {"losses": losses, "train_seconds": round(time.monotonic() - started, 1), "n_train": len(dataset)}
+    log["train_digest"] = dataset.digest()
+    _write_json(out / "training.json", log)
+    return out / "head.safetensors"
+
+
+def predict_systems(profile: Profile, targets: list[tuple[str, int]], runs: Path) -> list[Path]:
+    """Predict with the heads of several (system, seed) in one pass of the trunk over the evaluation images."""
+    for system, _ in targets:
+        check_system(system)
+    started = time.monotonic()
+    trunk, dataset = trunk_of(profile), profile.dataset("val", runs)
+    testers = {}
+    for system, seed in dict.fromkeys((s if s != "center" else "weak_sup", k) for s, k in targets):
+        path = run_folder(runs, profile, head_of(system), seed) / "head.safetensors"
+        head, about = load_head(path)
+        check_head(path, about, trunk.name, trunk.weights_sha256, dataset.classes)
+        settings = profile.system_settings(system)
+        testers[system, seed] = Tester(head.to(trunk.device), () if system == "full_images" else settings.test_scales)
+    tables = predict(Features(trunk, dataset, profile.canvas), testers)
+    seconds = time.monotonic() - started
+    folders = []
+    for system, seed in targets:
+        of_head = run_folder(runs, profile, head_of(system), seed)
+        df = center_prediction(tables["weak_sup", seed], dataset) if system == "center" else tables[system, seed]
+        about = manifest(profile, system, seed, trunk, dataset, of_head)
+        about["predict_seconds"] = round(seconds / len(tables), 1)
+        about["wall_seconds"] = round(about["predict_seconds"] + about["training"]["train_seconds"], 1)
+        folders.append(run_folder(runs, profile, system, seed))
+        write_run(folders[-1], df, about)
+    return folders
+
+
+def manifest(profile: Profile, system: str, seed: int, trunk: Trunk, dataset: Dataset, of_head: Path) -> dict:
+    """Where a run comes from: all that is needed to make it again, and to tell that it was."""
+    settings = replace(profile.system_settings(system), systems=(), seeds=())
+    return {
+        "study": wsl.__version__,
+        "commit": _git("rev-parse", "HEAD"),
+        "changed_files": bool(_git("status", "--porcelain", "--", "wsl")),
+        "command": f"wsl run {profile.name} {shlex.quote(system)} --seed {seed}" + _changes(profile),
+        "profile": profile.name,
+        "title": profile.title,
+        "trunk": trunk.name,
+        "system": system,
+        "seed": seed,
+        "locates": system != "full_images",
+        "parameters": {k: v for k, v in settings.values().items() if k not in ("name", "title", "systems", "seeds")},
+        "data": {"name": dataset.name, "digest": dataset.digest(), "n_images": len(dataset)},
+        "weights_sha256": trunk.weights_sha256,
+        "head_sha256": sha256_of(of_head / "head.safetensors"),
+        "training": json.loads((of_head / "training.json").read_text()),
+        "hardware": hardware(trunk),
+        "software": {name: version(name) for name in ("torch", "timm", "openvino", "numpy")},
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _changes(profile: Profile) -> str:
+    """Options that this run needs besides its profile; folders are the reader's own."""
+    options = f" --trunk {profile.trunk}" if profile.trunk != "efficientnet_lite0" else ""
+    options += " --weights FILE" if profile.weights else ""
+    options += f" --convention {profile.convention}" if profile.convention else ""
+    return options + ("" if profile.generate else f" --{profile.layout}-root FOLDER")
+
+
+def hardware(trunk: Trunk) -> dict:
+    import psutil
+
+    about = {"processor": _processor(), "cores": os.cpu_count(), "memory_gib": round(psutil.virtual_memory().total / 2**30)}
+    about["engine"] = trunk.engine
+    if trunk.device.type == "cuda":
+        about["gpu"] = torch.cuda.get_device_name()
+    return about
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def sha256_of(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _git(*arguments: str) -> str | None:
+    here = Path(__file__).parent
+    try:
+        return subprocess.run(["git", "-C", here, *arguments], capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _write_json(path: Path, value: object) -> None:
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(value, indent=1) + "\n")
+    temporary.replace(path)
+
+
+def record_run(folder: Path, results: Path) -> Path:
+    """Copy what the book reads of a run (no head, no picture) into the recorded results."""
+    read_run(folder)  # whole and valid
+    target = Path(results).joinpath(*folder.parts[-4:])
+    target.mkdir(parents=True, exist_ok=True)
+    for name in ("predictions.parquet", "evolution.csv", "discovery.csv", "evolution.safetensors", "manifest.json"):
+        if (folder / name).is_file():
+            shutil.copyfile(folder / name, target / name)
+    return target
