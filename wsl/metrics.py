@@ -143,7 +143,7 @@ def bootstrap(
     positive and the next, for a block of resamples at a time; the result is exact.
     """
     if kind != "voc2010":
-        return _bootstrap_loop(scores, labels, hits, n, seed, kind)
+        return bootstrap_loop(scores, labels, hits, n, seed, kind)
     classes = [_Ranked.of(scores[:, k], labels[:, k], None if hits is None else hits[:, k])
                for k in range(labels.shape[1])]  # fmt: skip
     blocks = [[c.weighted_ap(counts) for c in classes] for counts in resample_counts(len(labels), n, seed)]
@@ -191,7 +191,7 @@ class _Ranked(NamedTuple):
         return out
 
 
-def _bootstrap_loop(scores, labels, hits, n, seed, kind) -> Resamples:
+def bootstrap_loop(scores, labels, hits, n=1000, seed=0, kind="voc2010") -> Resamples:
     """The plain way, for the other kinds of AP: rank every resample anew."""
     ap, location = [], []
     for counts in resample_counts(len(labels), n, seed, chunk=1):
