@@ -29,9 +29,9 @@ def make_run(root, profile, system, seed=0, quality=2.0, images=40, classes=CLAS
     if not points:
         table["distance"] = np.nan
     manifest = {
-        "study_version": "0.1.0", "commit": "c" * 40, "command": ["wsl", "predict", profile], "profile": {"name": profile},
+        "study": "0.1.0", "commit": "c" * 40, "command": f"wsl run {profile}", "profile": profile,
         "data": {"name": profile, "digest": "d" * 64, "n_images": images}, "wall_seconds": 3.2,
-        "weights": {"name": "w.pth", "sha256": "e" * 64}, "head_sha256": "f" * 64, "hardware": {"cpu": "<some> cpu"},
+        "weights_sha256": "e" * 64, "head_sha256": "f" * 64, "hardware": {"processor": "<some> cpu"},
     }  # fmt: skip
     folder = root / profile / "trunk" / system / f"seed{seed}"
     predictions.write_run(folder, table, manifest)

@@ -3,8 +3,8 @@
 A run is a folder `<root>/<profile>/<trunk>/<system>/seed<k>/` with a predictions table and a manifest; `results/`
 holds recorded runs, `runs/` those made here. Nothing here needs images or torch.
 
-Numbers: a value is the mean over seeds of each seed's value. Its 95% interval is the percentile bootstrap over test
-images of that same mean: in each of 1,000 resamples the images drawn are the same for every seed. The spread over
+Numbers: a value is the mean over seeds of each seed's value. Its 95% interval is the bootstrap over test images of
+that same mean (`wsl.metrics.interval`): in each of 1,000 resamples the images drawn are the same for every seed. The spread over
 seeds (lowest to highest) stands beside it. A difference of two systems uses the same resamples for both.
 
 Three sources are kept apart everywhere by CSS class and by words: `src-paper`, `src-real`, `src-scenes`.
@@ -20,18 +20,11 @@ import pandas as pd
 
 from wsl import metrics, paper, predictions
 from wsl.errors import StudyError
+from wsl.evaluate import TOLERANCE, from_table
+from wsl.profile import load_profile
 
 NOT_ATTEMPTED = "not attempted yet"
 RESAMPLES = 1000
-TOLERANCE = 18.0  # pixels, Section 6
-TITLES = {
-    "scenes": "scenes, VOC layout",
-    "scenes-coco": "scenes, COCO layout",
-    "voc-sample": "VOC 2007 sample",
-    "coco-sample": "COCO sample",
-    "voc2012": "VOC 2012",
-    "coco2014": "COCO 2014",
-}
 # Row of the paper's tables -> system of the study, per metric; None where the paper prints a dash.
 TABLE2_SYSTEMS = {
     "H": ("full_images", None),
@@ -140,7 +133,10 @@ class Result:
 
 def data_name(profile: str, n_images: int | None = None) -> str:
     """ "VOC 2007 sample, 1,312 photographs"; scenes and samples never bear the name of the full data sets."""
-    title = TITLES.get(profile) or (f"scenes ({profile})" if is_scenes(profile) else profile)
+    try:
+        title = load_profile(profile).title.removesuffix(" (real photographs)")
+    except StudyError:  # a run of a profile that is not packaged
+        title = f"scenes ({profile})" if is_scenes(profile) else profile
     if n_images is None:
         return title
     return f"{title}, {n_images:,} {'generated images' if is_scenes(profile) else 'photographs'}"
@@ -154,59 +150,46 @@ def load(root, profile: str, trunk: str, system: str) -> Result | None:
 
 @cache
 def _result(runs: tuple[Run, ...]) -> Result:
-    arrays = [_arrays(predictions.read_run(run.folder)[0], run) for run in runs]
-    classes, images = arrays[0][0], len(arrays[0][2])
-    resamples = [metrics.bootstrap(*a[1:], n=RESAMPLES) for a in arrays]
-    classification = _measure(
-        [metrics.per_class(*a[1:3]) for a in arrays], [r.ap for r in resamples], classes
-    )
+    scored = [from_table(predictions.read_run(r.folder)[0], source=str(r.folder)) for r in runs]
+    classes, n_images = scored[0].classes, len(scored[0].images)
+    hits = [s.hits(TOLERANCE) for s in scored]
+    resamples = [
+        metrics.bootstrap(s.scores, s.labels, h, RESAMPLES) for s, h in zip(scored, hits, strict=True)
+    ]
+    values = [metrics.per_class(s.scores, s.labels) for s in scored]
+    classification = _measure(values, [r.ap for r in resamples], classes)
     location = None
-    if all(a[3] is not None for a in arrays):
-        values = [metrics.per_class(*a[1:]) for a in arrays]
+    if all(h is not None for h in hits):
+        values = [metrics.per_class(s.scores, s.labels, h) for s, h in zip(scored, hits, strict=True)]
         location = _measure(values, [r.location_ap for r in resamples], classes)
-    return Result(runs, data_name(runs[0].profile, images), images, classification, location)
-
-
-def _arrays(df: pd.DataFrame, run: Run) -> tuple:
-    """(class names, scores (N, K), labels (N, K), hits (N, K) or None) of an own run's table."""
-    missing = {"label", "distance"} - set(df.columns)
-    if missing:
-        raise StudyError(
-            f"{run.folder}: the table lacks {', '.join(sorted(missing))}; evaluate it with `wsl evaluate`"
-        )
-    image, images = pd.factorize(df["image"])
-    cls, classes = pd.factorize(df["class"])
-    grid = np.full((3, len(images), len(classes)), np.nan)
-    grid[:, image, cls] = df[["score", "label", "distance"]].to_numpy(np.float64).T
-    if np.isnan(grid[:2]).any():
-        raise StudyError(f"{run.folder}: has not one row for each image and class; make the run again")
-    hits = None if df["x"].isna().all() else grid[2] <= TOLERANCE
-    return tuple(classes), grid[0], grid[1].astype(np.int8), hits
+    return Result(runs, data_name(runs[0].profile, n_images), n_images, classification, location)
 
 
 def _measure(values: list[np.ndarray], samples: list[np.ndarray], classes: tuple[str, ...]) -> Measure:
     """From each seed's AP by class (K,) and its resamples (B, K) to their means over seeds."""
     ap, by_class = np.mean(values, axis=0), np.mean(samples, axis=0)
-    low, high = metrics.interval(by_class)
+    low, high = (end.clip(0, 1) for end in metrics.interval(by_class, ap))
     table = pd.DataFrame({"ap": ap, "low": low, "high": high}, index=pd.Index(classes, name="class"))
-    means = metrics.mean(by_class)
-    ends = (float(end) for end in metrics.interval(means))
-    return Measure(metrics.mean(ap), *ends, tuple(metrics.mean(v) for v in values), table, means, by_class)
+    value, means = metrics.mean(ap), metrics.mean(by_class)
+    low, high = np.clip(_ends(means, value), 0, 1)
+    return Measure(value, low, high, tuple(metrics.mean(v) for v in values), table, means, by_class)
+
+
+def _ends(samples: np.ndarray, value: float) -> tuple[float, float]:
+    """The interval of one number from its resamples (B,)."""
+    low, high = metrics.interval(samples[:, None], np.array([value]))
+    return float(low[0]), float(high[0])
 
 
 def difference(a: Result, b: Result, metric: str = "classification") -> dict:
     """a minus b in percentage points with its paired 95% interval, over all classes and by class."""
     x, y = getattr(a, metric), getattr(b, metric)
-    samples = 100 * (x.samples - y.samples)
-    by_class = 100 * (x.class_samples - y.class_samples)
-    low, high = metrics.interval(by_class)
     gain = 100 * (x.classes["ap"] - y.classes["ap"])
-    return {
-        "value": 100 * (x.value - y.value),
-        "low": float(metrics.interval(samples)[0]),
-        "high": float(metrics.interval(samples)[1]),
-        "classes": pd.DataFrame({"gain": gain, "low": low, "high": high}, index=gain.index),
-    }
+    low, high = metrics.interval(100 * (x.class_samples - y.class_samples), gain.to_numpy())
+    value = 100 * (x.value - y.value)
+    ends = _ends(100 * (x.samples - y.samples), value)
+    classes = pd.DataFrame({"gain": gain, "low": low, "high": high}, index=gain.index)
+    return {"value": value, "low": ends[0], "high": ends[1], "classes": classes}
 
 
 # ---------------------------------------------------------------- sentences
@@ -432,54 +415,50 @@ def answer_table(columns: list[Column]) -> Html:
 
 def runs_table(runs: list[Run], caption: str, name: str) -> Html:
     """Every run with what made it: data, command, commit, hashes, time, hardware. One anchor a run."""
-    texts = ["run", "data", "command", "commit", "weights, head", "wall time", "hardware"]
+    texts = ["run", "data", "command", "commit", "sha256", "time", "machine"]
     rows = []
     for run in runs:
         m = run.manifest
-        data, weights = m.get("data", {}), m.get("weights", {})
+        data, hardware, software = (m.get(key) or {} for key in ("data", "hardware", "software"))
+        changed = " with local changes" if m.get("changed_files") else ""
         cells = [
-            f"{html.escape(str(data.get('name', '')))}<br><small>{data.get('n_images', '?')} images, digest "
-            f"{_short(data.get('digest'))}</small>",
-            f"<code>{html.escape(_command(m.get('command')))}</code>",
-            f"<code>{_short(m.get('commit'))}</code><br><small>study {html.escape(str(m.get('study_version', m.get('version', '?'))))}</small>",
-            f"<small>{html.escape(str(weights.get('name', '?')))} {_short(weights.get('sha256'))}<br>"
-            f"head {_short(m.get('head_sha256', m.get('head')))}</small>",
+            _lines(data.get("name"), f"{data.get('n_images', '?')} images"),
+            f"<code>{html.escape(str(m.get('command', 'not recorded')))}</code>",
+            _lines(f"{_short(m.get('commit'))}{changed}", f"study {m.get('study', '?')}", m.get("created")),
+            _lines(*(f"{what} {_short(digest)}" for what, digest in _digests(m).items())),
             _duration(m.get("wall_seconds")),
-            f"<small>{html.escape(_hardware(m.get('hardware')))}<br>{html.escape(_versions(m))}<br>"
-            f"{html.escape(str(m.get('created', '')))}</small>",
+            _lines(
+                ", ".join(f"{v}" for v in hardware.values()),
+                ", ".join(f"{k} {v}" for k, v in software.items()),
+            ),
         ]
-        label = f'<span id="{run.anchor}">{run.profile} / {run.trunk} / {run.system} / seed {run.seed}</span>'
-        rows.append((label, [Cell(text, source_class(run.profile)) for text in cells]))
+        label = f'<span id="{run.anchor}">{run.profile}<br>{run.trunk}<br><b>{run.system}</b><br>seed {run.seed}</span>'
+        rows.append((label, [Cell(f"<small>{text}</small>", source_class(run.profile)) for text in cells]))
     return table([[(text, 1, "") for text in texts]], rows, caption, name)
 
 
+def _lines(*texts) -> str:
+    return "<br>".join(html.escape(str(text)) for text in texts if text)
+
+
+def _digests(manifest: dict) -> dict[str, str | None]:
+    """What can be hashed of a run: its data, its trunk's weights, its head, its table."""
+    return {
+        "data": (manifest.get("data") or {}).get("digest"),
+        "trunk": manifest.get("weights_sha256"),
+        "head": manifest.get("head_sha256"),
+        "table": manifest.get("predictions_sha256"),
+    }
+
+
 def _short(digest) -> str:
-    return html.escape(str(digest)[:12]) if digest else "none"
-
-
-def _command(command) -> str:
-    return (
-        " ".join(map(str, command)) if isinstance(command, list | tuple) else str(command or "not recorded")
-    )
+    return str(digest)[:12] if digest else "none"
 
 
 def _duration(seconds) -> str:
     if not isinstance(seconds, int | float):
         return "not recorded"
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
-
-
-def _hardware(hardware) -> str:
-    return (
-        ", ".join(f"{v}" for v in hardware.values() if v)
-        if isinstance(hardware, dict)
-        else str(hardware or "")
-    )
-
-
-def _versions(manifest: dict) -> str:
-    versions = manifest.get("versions") or {k: manifest[k] for k in ("torch", "openvino") if k in manifest}
-    return ", ".join(f"{name} {value}" for name, value in versions.items() if value)
 
 
 # ---------------------------------------------------------------- Figure 1's curves
