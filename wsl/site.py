@@ -102,8 +102,9 @@ def _jupyter_book(root: Path, *builder: str) -> None:
     words = ["build", str(STAGE), "--config", "_config.yml", "--path-output", ".", "-W", "-n", "--keep-going"]
     words += ["--builder", builder[0]] + (["--custom-builder", builder[1]] if builder[1:] else [])
     log = root / SITE.parent / "build.log"
-    done = subprocess.run([sys.executable, "-m", "jupyter_book", *words], cwd=root, stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", *words]
+    done = subprocess.run(command, cwd=root, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True)
     log.write_text(done.stdout)
     if done.returncode:
         (root / SITE / "index.html").unlink(missing_ok=True)   # a half-right site must not look whole

@@ -5,6 +5,7 @@ Thebe (live code from a public server) is configured into every page even when i
 """
 
 import importlib.util
+import re
 import shutil
 from pathlib import Path
 
@@ -22,6 +23,12 @@ def copy_mathjax(app, exception):
         fonts = "output/chtml/fonts/woff-v2"
         shutil.copytree(source / fonts, target / fonts, dirs_exist_ok=True)
         shutil.copy2(source / "tex-chtml.js", target)
+
+
+def heading_slug(title: str) -> str:
+    """Anchor of a heading in a Markdown link: `deviations.md#d3` for "D3 · Padding", else as usual."""
+    entry = re.match(r"([CD]\d+) · ", title)
+    return entry[1].lower() if entry else re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
 
 
 def drop_thebe(app, pagename, templatename, context, doctree):

@@ -9,10 +9,13 @@
   const value = cell => cell ? (cell.dataset.value ?? cell.textContent.trim()) : "";
 
   function box(table) {
-    const div = document.createElement("div");
-    div.className = "table-scroll";
-    table.replaceWith(div);
-    div.append(table);
+    let div = table.parentElement;
+    if (!div.style.overflowX) {   // a table from a notebook may bring its box along
+      div = document.createElement("div");
+      table.replaceWith(div);
+      div.append(table);
+    }
+    div.classList.add("table-scroll");
     const measure = () => {
       const wide = table.scrollWidth > div.clientWidth + 1;
       div.classList.toggle("wide", wide);
