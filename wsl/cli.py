@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 
-from wsl import __version__
+from wsl import __version__, cli_study
 from wsl.errors import StudyError
 
 RAW = argparse.RawDescriptionHelpFormatter
@@ -19,10 +20,15 @@ RAW = argparse.RawDescriptionHelpFormatter
 def main(argv: list[str] | None = None) -> int:
     args = parser().parse_args(argv)
     try:
-        return args.run(args) or 0
+        status = args.run(args) or 0
+        sys.stdout.flush()
+        return status
     except StudyError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # `wsl ... | head`: the reader has gone, which is no error
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:
         print("\ninterrupted", file=sys.stderr)
         return 130
@@ -37,7 +43,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"wsl {__version__}")
     subparsers = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (add_data, add_evaluate):
+    for add in (add_data, add_evaluate, *cli_study.COMMANDS):
         add(subparsers)
     return top
 
@@ -151,9 +157,11 @@ def run_evaluate(args: argparse.Namespace) -> int:
 
 
 def add_data(subparsers) -> None:
-    p = subparsers.add_parser("data", help="check a data set on disk", description="Work on data sets.")
+    p = subparsers.add_parser(
+        "data", help="draw scenes, check a data set on disk", description="Work on data sets."
+    )
     commands = p.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (add_data_check,):
+    for add in (cli_study.add_data_scenes, add_data_check):
         add(commands)
 
 

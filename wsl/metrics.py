@@ -55,9 +55,10 @@ def location_average_precision(
     tp = np.cumsum(positive & hits[order].astype(bool))
     precision, recall = tp / np.arange(1, len(order) + 1), tp / n_positive
     if kind == "sklearn":
+        ranked = scores[order]
         ends = np.append(
-            np.flatnonzero(np.diff(scores[order])), len(order) - 1
-        )  # last rank of each distinct score
+            np.flatnonzero(ranked[1:] != ranked[:-1]), len(order) - 1
+        )  # last of each distinct score
         return float(np.sum(np.diff(recall[ends], prepend=0.0) * precision[ends]))
     envelope = np.maximum.accumulate(precision[::-1])[::-1]
     if kind == "voc2010":

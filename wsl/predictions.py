@@ -129,28 +129,32 @@ def _convert(column: pa.ChunkedArray, target: pa.DataType, path: Path, name: str
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     if target == pa.string():
-        return column.cast(pa.string())
+        return _cast(column, pa.string(), path, name, "text")
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         column = pc.utf8_trim_whitespace(column)
-        absent = pc.is_in(
-            pc.utf8_lower(column), value_set=pa.array(["", "na", "nan", "null", "none"], column.type)
+        words = pa.array(["", "na", "nan", "null", "none"], column.type)
+        column = pc.if_else(
+            pc.is_in(pc.utf8_lower(column), value_set=words), pa.scalar(None, column.type), column
         )
-        column = pc.if_else(absent, pa.scalar(None, column.type), column)
-    try:
-        if pa.types.is_floating(column.type) and target == pa.int8():
-            column = column.cast(pa.int8())
-        return column.cast(pa.int8() if target == pa.int8() else pa.float64())
-    except pa.ArrowException:
-        row, value = next((n, v) for n, v in enumerate(column.to_pylist(), 1) if not _is_number(v))
-        raise StudyError(f"{path}: column {name} reads {value!r} in row {row}; expected a number") from None
+    column = _cast(column, pa.float64(), path, name, "a number")
+    return _cast(column, target, path, name, "a small whole number") if target == pa.int8() else column
 
 
-def _is_number(value) -> bool:
+def _cast(
+    column: pa.ChunkedArray, target: pa.DataType, path: Path, name: str, wanted: str
+) -> pa.ChunkedArray:
     try:
-        pa.array([str(value)]).cast(pa.float64())
-        return value is None or isinstance(value, (int, float, str)) and not isinstance(value, bool)
+        return column.cast(target)
     except pa.ArrowException:
-        return value is None
+        for row in range(len(column)):
+            try:
+                column.slice(row, 1).cast(target)
+            except pa.ArrowException:
+                value = column[row].as_py()
+                raise StudyError(
+                    f"{path}: column {name} reads {value!r} in row {row + 1}; expected {wanted}"
+                ) from None
+        raise StudyError(f"{path}: column {name} is of type {column.type}; expected {wanted}") from None
 
 
 def validate(df: pd.DataFrame, source: str) -> None:

@@ -82,7 +82,9 @@ def find_folder(root: str | Path, year: str) -> Path:
     for top in tops:
         if (top / f"VOC{year}").is_dir():
             return top / f"VOC{year}"
-    years = sorted({p.name[3:] for top in tops for p in top.glob("VOC*") if (p / "ImageSets").is_dir()})
+    years = sorted(
+        {p.name[3:] for top in (*tops, root.parent) for p in top.glob("VOC*") if (p / "ImageSets").is_dir()}
+    )
     if not years:
         raise StudyError(f"{root}: holds no VOC<year>/ImageSets; give the VOCdevkit folder of a VOC data set")
     raise StudyError(f"{root}: has no folder VOC{year}; years found here: {', '.join(years)}")
