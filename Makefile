@@ -26,7 +26,7 @@ USED       = $(if $(SMALL_SET),$(patsubst scenes%,scenes-small%,$(PROFILES)),$(P
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help book test check pdf plan clean distclean
+.PHONY: help book test check pdf plan constraints clean distclean
 
 help:            ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -39,7 +39,7 @@ book: $(INSTALLED)   ## the study on generated scenes: forecast, data, training,
 
 test: $(INSTALLED)   ## lint and tests
 	$(BIN)/ruff check .
-	$(BIN)/pytest
+	$(BIN)/pytest -q
 
 check: $(INSTALLED)  ## prove that the built site opens offline, without errors, with every link whole
 	$(BIN)/python -m wsl.site check _build/html
@@ -50,6 +50,10 @@ pdf: $(INSTALLED)    ## the book as one PDF (needs chromium)
 plan: $(INSTALLED)   ## what `make book` would do, and what it would take
 	@$(BIN)/wsl plan $(USED)
 	@$(BIN)/snakemake --cores $(CORES) --config profiles="$(USED)" $(SNAKE) -n -- book
+
+constraints: $(INSTALLED)  ## write the versions installed now into constraints.txt
+	@{ sed -n '/^#/p' constraints.txt; $(BIN)/python -m pip freeze --exclude-editable | grep '==' | sed 's/+.*//'; } > constraints.tmp
+	@mv constraints.tmp constraints.txt
 
 clean:           ## remove the built site and executed notebooks (runs/ and .venv stay)
 	rm -rf _build book/executed

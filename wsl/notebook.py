@@ -32,7 +32,7 @@ import yaml
 
 from wsl.errors import StudyError
 
-BANNER = "papermill-error-cell-tag"   # papermill puts such a cell on top of a notebook that failed
+BANNER = "papermill-error-cell-tag"  # papermill puts such a cell on top of a notebook that failed
 ADDRESS = re.compile(r" at 0x[0-9a-fA-F]{6,}")
 
 
@@ -79,15 +79,25 @@ def _execute(source: Path, partial: Path, failed: Path, parameters: dict, progre
     try:
         with tempfile.TemporaryDirectory(prefix="wsl-") as folder:
             papermill.execute_notebook(
-                str(source), str(partial), parameters=parameters, kernel_name="python3", language="python",
-                progress_bar=bar if progress and sys.stderr.isatty() else False, cwd=os.getcwd(),
-                kernel_manager_class=_kernel_manager(Path(folder)))
+                str(source),
+                str(partial),
+                parameters=parameters,
+                kernel_name="python3",
+                language="python",
+                progress_bar=bar if progress and sys.stderr.isatty() else False,
+                cwd=os.getcwd(),
+                kernel_manager_class=_kernel_manager(Path(folder)),
+            )
     except papermill.PapermillExecutionError as error:
-        raise StudyError(f"{source}, cell {error.cell_index}, line `{_first_line(error.source)}`: "
-                         f"{error.ename}: {_first_line(str(error.evalue), 300)}. {so_far}") from None
+        raise StudyError(
+            f"{source}, cell {error.cell_index}, line `{_first_line(error.source)}`: "
+            f"{error.ename}: {_first_line(str(error.evalue), 300)}. {so_far}"
+        ) from None
     except (DeadKernelError, CellTimeoutError) as error:
-        raise StudyError(f"{source}: the kernel died ({type(error).__name__}); most often the machine is out "
-                         f"of memory, so run fewer jobs at a time (CORES=1). {so_far}") from None
+        raise StudyError(
+            f"{source}: the kernel died ({type(error).__name__}); most often the machine is out "
+            f"of memory, so run fewer jobs at a time (CORES=1). {so_far}"
+        ) from None
 
 
 def _kernel_manager(folder: Path):
@@ -110,8 +120,10 @@ def check_parameters(source: Path, parameters: dict) -> None:
     notebook = read(source)
     spec = notebook.metadata.get("kernelspec", {})
     if not spec.get("name") or not spec.get("language"):
-        raise StudyError(f"{source}: its metadata name no kernel and language; add "
-                         '"kernelspec": {"name": "python3", "language": "python", ...}')
+        raise StudyError(
+            f"{source}: its metadata name no kernel and language; add "
+            '"kernelspec": {"name": "python3", "language": "python", ...}'
+        )
     if not parameters:
         return
     import papermill
@@ -129,7 +141,7 @@ def read(path: Path) -> nbformat.NotebookNode:
         return nbformat.read(path, as_version=4)
     except FileNotFoundError:
         raise StudyError(f"{path}: no such notebook") from None
-    except Exception as error:   # nbformat raises several unrelated types for a file that is no notebook
+    except Exception as error:  # nbformat raises several unrelated types for a file that is no notebook
         raise StudyError(f"{path}: not a Jupyter notebook ({_first_line(str(error))})") from None
 
 
@@ -201,8 +213,10 @@ def _rerun_line(source: Path, target: Path, parameters: dict) -> nbformat.Notebo
     """The last cell of a page: which notebook made it, and the command to make it again."""
     options = [w for name, value in parameters.items() for w in ("-p", name, yaml_text(value))]
     words = ["python", "-m", "wsl.notebook", "run", source.as_posix(), target.as_posix(), *options]
-    text = (f'<p class="rerun"><b>Rerun this page:</b> <code>{escape(shlex.join(words))}</code>, then '
-            "<code>python -m wsl.site build</code>.</p>")
+    text = (
+        f'<p class="rerun"><b>Rerun this page:</b> <code>{escape(shlex.join(words))}</code>, then '
+        "<code>python -m wsl.site build</code>.</p>"
+    )
     cell = nbformat.v4.new_markdown_cell(text)
     cell["id"] = "rerun-this-page"
     return cell
@@ -241,8 +255,9 @@ def parse_parameters(pairs: list[list[str]]) -> dict:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m wsl.notebook",
-                                     description="Run or check one notebook of the book.")
+    parser = argparse.ArgumentParser(
+        prog="python -m wsl.notebook", description="Run or check one notebook of the book."
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     one = commands.add_parser("run", help="execute SOURCE and put the result at TARGET, whole or not at all")
     one.add_argument("source", type=Path)

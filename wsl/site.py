@@ -76,8 +76,10 @@ def prepare(root: Path) -> list[str]:
         if notebook.exists():
             gate(notebook)
         elif not (book / f"{page}.md").exists():
-            raise StudyError(f"{notebook}: the page {page!r} was not made yet; run `make book`, or "
-                             f"`python -m wsl.notebook run notebooks/{page}.ipynb {notebook}`")
+            raise StudyError(
+                f"{notebook}: the page {page!r} was not made yet; run `make book`, or "
+                f"`python -m wsl.notebook run notebooks/{page}.ipynb {notebook}`"
+            )
     stage(book, root / STAGE)
     return pages
 
@@ -86,7 +88,7 @@ def build(root: Path = Path(".")) -> Path:
     """Build ``_build/html`` with Jupyter Book, any warning being an error; returns the landing page."""
     pages = prepare(root)
     site, listed = root / SITE, root / SITE.parent / "pages.txt"
-    if not listed.exists() or listed.read_text() != "\n".join(pages):   # pages came or went: no leftovers
+    if not listed.exists() or listed.read_text() != "\n".join(pages):  # pages came or went: no leftovers
         shutil.rmtree(site, ignore_errors=True)
         shutil.rmtree(root / SITE.parent / ".doctrees", ignore_errors=True)
     _jupyter_book(root, "html")
@@ -103,11 +105,17 @@ def _jupyter_book(root: Path, *builder: str) -> None:
     words += ["--builder", builder[0]] + (["--custom-builder", builder[1]] if builder[1:] else [])
     log = root / SITE.parent / "build.log"
     command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", *words]
-    done = subprocess.run(command, cwd=root, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, text=True)
+    done = subprocess.run(
+        command,
+        cwd=root,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
     log.write_text(done.stdout)
     if done.returncode:
-        (root / SITE / "index.html").unlink(missing_ok=True)   # a half-right site must not look whole
+        (root / SITE / "index.html").unlink(missing_ok=True)  # a half-right site must not look whole
         plain = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout)
         said = [line for line in plain.splitlines() if re.search("WARNING|ERROR|Error", line)]
         said = (said or plain.splitlines()[-5:])[:20]
@@ -143,15 +151,24 @@ def _chromium(required: bool) -> str | None:
 class Page:
     """What one HTML file refers to and shows."""
 
-    links: list[str] = field(default_factory=list)       # href of <a>
-    resources: list[str] = field(default_factory=list)   # what the browser loads by itself
-    anchors: set[str] = field(default_factory=set)       # every id and name
-    styles: list[str] = field(default_factory=list)      # style sheets written in the page
+    links: list[str] = field(default_factory=list)  # href of <a>
+    resources: list[str] = field(default_factory=list)  # what the browser loads by itself
+    anchors: set[str] = field(default_factory=set)  # every id and name
+    styles: list[str] = field(default_factory=list)  # style sheets written in the page
     traceback: bool = False
 
 
-LOADED = {"script": "src", "img": "src", "iframe": "src", "embed": "src", "audio": "src", "video": "src",
-          "source": "src", "object": "data", "image": "href"}
+LOADED = {
+    "script": "src",
+    "img": "src",
+    "iframe": "src",
+    "embed": "src",
+    "audio": "src",
+    "video": "src",
+    "source": "src",
+    "object": "data",
+    "image": "href",
+}
 LOADED_LINKS = {"stylesheet", "icon", "preload", "modulepreload", "manifest", "preconnect", "dns-prefetch"}
 CSS_ADDRESS = re.compile(r"""(?:url\(\s*|@import\s+)["']?([^"')\s;]+)""")
 TRACEBACK = "Traceback (most recent call last)"
@@ -174,7 +191,7 @@ class _Reader(HTMLParser):
             page.resources.append(attrs[LOADED[tag]])
         if "style" in attrs:
             page.styles.append(attrs["style"])
-        if "traceback" in attrs.get("class", "").split():   # how an error output is marked
+        if "traceback" in attrs.get("class", "").split():  # how an error output is marked
             page.traceback = True
         self._in_style = tag == "style"
 
@@ -234,8 +251,10 @@ def check(site: Path, pages: list[str] | None = None, require_browser: bool = Fa
     if program := _chromium(require_browser):
         _check_in_browser(report, program, site, files)
     else:
-        print("no Chromium found: opening, console, requests and narrow screen were NOT checked "
-              "(apt install chromium, or CHROMIUM=/path)")
+        print(
+            "no Chromium found: opening, console, requests and narrow screen were NOT checked "
+            "(apt install chromium, or CHROMIUM=/path)"
+        )
     return report
 
 

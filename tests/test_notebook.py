@@ -1,0 +1,87 @@
+"""The notebook runner lets a whole run through, byte for byte the same each time, and nothing else."""
+
+import nbformat
+import pytest
+
+from wsl.errors import StudyError
+from wsl.notebook import check_parameters, gate, main, parse_parameters, problems, run, yaml_text
+
+PARAMETERS = 'profile = "scenes"  # which data\ncount: int = 3  # how many'
+
+
+def write(path, *cells, kernel=True):
+    """A notebook of code cells; the first is the parameters cell."""
+    spec = {"name": "python3", "language": "python", "display_name": "Python 3"}
+    notebook = nbformat.v4.new_notebook(metadata={"kernelspec": spec} if kernel else {})
+    for index, source in enumerate(cells):
+        cell = nbformat.v4.new_code_cell(source, id=f"cell-{index}")
+        if index == 0:
+            cell.metadata["tags"] = ["parameters"]
+        notebook.cells.append(cell)
+    nbformat.write(notebook, path)
+    return path
+
+
+def test_run_twice_gives_the_same_bytes(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    source = write(
+        tmp_path / "a.ipynb",
+        PARAMETERS,
+        "import sys\nprint('warned', file=sys.stderr)\nprint(profile, count)\nobject()",
+    )
+    target = tmp_path / "out" / "a.ipynb"
+    run(source, target, {"profile": "voc", "count": 5})
+    first = target.read_bytes()
+    run(source, target, {"profile": "voc", "count": 5})
+    assert target.read_bytes() == first
+    gate(target)
+    notebook = nbformat.read(target, as_version=4)
+    given, shown, last = notebook.cells[1], notebook.cells[2], notebook.cells[-1]
+    assert "remove-cell" in given.metadata["tags"] and "remove-cell" in notebook.cells[0].metadata["tags"]
+    assert shown.outputs[0].text == "voc 5\n", "the value given wins over the default, and stderr is left out"
+    assert shown.outputs[1].data["text/plain"] == "<object>"
+    assert "-p profile voc -p count 5" in last.source
+    assert [path.name for path in target.parent.iterdir()] == ["a.ipynb"]
+
+
+def test_failing_cell_is_named_and_leaves_nothing_whole(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    source, target = write(tmp_path / "b.ipynb", PARAMETERS, "x = 1", "x / 0"), tmp_path / "b_out.ipynb"
+    assert main(["run", str(source), str(target)]) == 2
+    error = capsys.readouterr().err
+    assert "b.ipynb, cell 2" in error and "ZeroDivisionError" in error and "Traceback" not in error
+    assert not target.exists()
+    failed = tmp_path / "b_out.failed.ipynb"
+    with pytest.raises(StudyError, match="not run to its end"):
+        gate(failed)
+
+
+def test_parameters_are_checked(tmp_path):
+    source = write(tmp_path / "a.ipynb", PARAMETERS)
+    check_parameters(source, {"count": 1})
+    with pytest.raises(StudyError, match="unknown parameter 'cuont'; it has profile, count"):
+        check_parameters(source, {"cuont": 1})
+    with pytest.raises(StudyError, match="no kernel"):
+        check_parameters(write(tmp_path / "b.ipynb", PARAMETERS, kernel=False), {})
+    with pytest.raises(StudyError, match="no such notebook"):
+        check_parameters(tmp_path / "absent.ipynb", {})
+    (tmp_path / "c.ipynb").write_text('{"cells": [')
+    with pytest.raises(StudyError, match="not a Jupyter notebook"):
+        check_parameters(tmp_path / "c.ipynb", {})
+
+
+@pytest.mark.parametrize("value", [3, 0.5, True, "scenes", "3", [0, 1], {"a": [1]}, "a b", None])
+def test_values_survive_the_command_line(value):
+    assert parse_parameters([["x", yaml_text(value)]]) == {"x": value}
+
+
+def test_parameter_given_twice_or_not_yaml():
+    with pytest.raises(StudyError, match="twice"):
+        parse_parameters([["x", "1"], ["x", "2"]])
+    with pytest.raises(StudyError, match="not a YAML value"):
+        parse_parameters([["x", "[1,"]])
+
+
+def test_problems_of_a_notebook_that_was_never_run(tmp_path):
+    notebook = nbformat.read(write(tmp_path / "a.ipynb", PARAMETERS), as_version=4)
+    assert problems(notebook) == ["cell 0 was not run to its end (status: none)"]

@@ -1,0 +1,212 @@
+"""The site check finds each kind of fault on a tiny hand-made site; the builder stages pages as it says."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from wsl.browser import Browser, find_chromium
+from wsl.errors import StudyError
+from wsl.site import STAGE, check, is_external, main, prepare, stage, toc_pages
+
+CHROMIUM = find_chromium()
+browser_only = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+VIEWPORT = '<meta name="viewport" content="width=device-width">'
+HEAD = '<!doctype html><html><head><meta charset="utf8">{head}</head><body>{body}</body></html>'
+
+
+def site(folder, **pages):
+    """A site of one page or more; a page's text goes into its body."""
+    folder.mkdir(exist_ok=True)
+    for name, body in pages.items():
+        head, _, body = body.rpartition("|||")
+        (folder / f"{name}.html").write_text(HEAD.format(head=head, body=body), encoding="utf8")
+    return folder
+
+
+@pytest.fixture
+def without_browser(monkeypatch):
+    monkeypatch.setattr("wsl.browser.NAMES", ())
+    monkeypatch.delenv("CHROMIUM", raising=False)
+
+
+GOOD = '<h1 id="top">Hi</h1><a href="other.html#there">x</a> <a href="#top">y</a> <a href="https://a.b">z</a>'
+
+
+def failures(capsys, *args, **kwargs):
+    report = check(*args, **kwargs)
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("FAIL")]
+    assert len(lines) == report.failed
+    return lines
+
+
+def test_good_site_passes(tmp_path, capsys, without_browser):
+    folder = site(tmp_path / "s", index=GOOD, other='<p id="there">there</p>')
+    report = check(folder, ["index", "other"])
+    assert report.failed == 0 and report.passed > 5
+    assert "NOT checked" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("body", "claim"),
+    [
+        ('<a href="absent.html">x</a>', "every internal link leads somewhere (absent.html)"),
+        ('<a href="#nowhere">x</a>', "every internal link leads somewhere (#nowhere)"),
+        ('<a href="index.html#nowhere">x</a>', "every internal link leads somewhere (index.html#nowhere)"),
+        ('<img src="absent.png">', "every internal link leads somewhere (absent.png)"),
+        (
+            '<img src="https://a.test/x.png">',
+            "the page loads nothing from the network (https://a.test/x.png)",
+        ),
+        (
+            '<script src="//a.test/x.js"></script>|||',
+            "the page loads nothing from the network (//a.test/x.js)",
+        ),
+        ('<link rel="stylesheet" href="http://a.test/x.css">|||', "the page loads nothing from the network"),
+        ('<style>@import "https://a.test/x.css";</style>|||', "no style loads from the network"),
+        ('<p style="background: url(https://a.test/x.png)">', "no style loads from the network"),
+        ("<pre>Traceback (most recent call last):\n  boom</pre>", "the page shows no traceback"),
+        ('<div class="output traceback">NameError</div>', "the page shows no traceback"),
+    ],
+)
+def test_each_fault_is_found(tmp_path, capsys, without_browser, body, claim):
+    lines = failures(capsys, site(tmp_path / "s", index=body))
+    assert len(lines) == 1 and claim in lines[0], lines
+
+
+def test_missing_page_of_the_contents(tmp_path, capsys, without_browser):
+    assert "gone.html" in failures(capsys, site(tmp_path / "s", index="x"), ["index", "gone"])[0]
+
+
+def test_style_sheet_and_notebook_are_read(tmp_path, capsys, without_browser):
+    folder = site(tmp_path / "s", index="x")
+    (folder / "a.css").write_text("@font-face { src: url('https://a.test/f.woff') }")
+    (folder / "_sources").mkdir()
+    cell = {
+        "cell_type": "code",
+        "id": "a",
+        "metadata": {},
+        "source": "",
+        "execution_count": None,
+        "outputs": [{"output_type": "error", "ename": "KeyError", "evalue": "k", "traceback": []}],
+    }
+    (folder / "_sources" / "index.ipynb").write_text(
+        json.dumps({"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
+    )
+    lines = failures(capsys, folder)
+    assert len(lines) == 2 and "a.css" in lines[0] and "KeyError" in lines[1]
+
+
+def test_no_site_is_a_clear_error(tmp_path, capsys):
+    assert main(["check", str(tmp_path / "absent")]) == 2
+    assert "build the site first" in capsys.readouterr().err
+
+
+def test_browser_can_be_required(tmp_path, capsys, without_browser):
+    folder = site(tmp_path / "s", index="x")
+    assert main(["check", str(folder), "--require-browser", "--toc", "none"]) == 2
+    assert "apt install chromium" in capsys.readouterr().err
+    assert main(["check", str(folder), "--toc", "none"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "4 passed, 0 failed"
+
+
+@browser_only
+@pytest.mark.parametrize(
+    ("body", "claim"),
+    [
+        ("<script>fetch('https://a.test/x')</script>", "asks nothing of the network (https://a.test/x)"),
+        ("<script>nosuch()</script>", "the console shows no error"),
+        ("<script>console.error('oh')</script>", "the console shows no error (oh)"),
+        ('<div style="width: 900px">wide</div>', "fits a screen 360 pixels wide"),
+        ('<span class="math">\\(x\\)</span>', "every formula is set"),
+        ('<input type="range" min="0" max="3" oninput="nosuch()">', "the console shows no error"),
+    ],
+)
+def test_each_fault_is_found_in_the_browser(tmp_path, capsys, body, claim):
+    lines = failures(capsys, site(tmp_path / "s", index=f"{VIEWPORT}|||{body}"))
+    assert any(claim in line for line in lines), lines
+
+
+@browser_only
+def test_tables_sort_and_wide_ones_scroll(tmp_path):
+    """The book's script: numbers by size, words by letter, blanks last; a wide table gets its own box."""
+    shutil.copy(Path(__file__).parent.parent / "book/_static/wsl.js", tmp_path)
+    rows = "".join(
+        f"<tr><th>{name}</th><td>{value}</td></tr>"
+        for name, value in [("cow", "9.5"), ("cat", "10.0"), ("bus", "–"), ("dog", "−2")]
+    )
+    head = "<thead><tr><th>class</th><th>AP</th></tr></thead>"
+    table = f'<table class="sortable">{head}<tbody>{rows}</tbody></table>'
+    wide = "<table><tr>" + "<td>wwwwwwwwwwwwwwwwwwwwww</td>" * 30 + "</tr></table>"
+    body = f'<div class="bd-article">{table}{wide}</div>'
+    folder = site(tmp_path / "s", index=f'<script src="../wsl.js"></script>|||{body}')
+    names = "[...document.querySelectorAll('tbody th')].map(e => e.textContent).join()"
+    with Browser(CHROMIUM) as browser:
+        browser.open(folder / "index.html")
+        browser.evaluate("document.querySelectorAll('th button')[1].click()")
+        assert browser.evaluate(names) == "cat,cow,dog,bus"
+        browser.evaluate("document.querySelectorAll('th button')[1].click()")
+        assert browser.evaluate(names) == "dog,cow,cat,bus"
+        assert browser.evaluate("document.querySelectorAll('th')[1].getAttribute('aria-sort')") == "ascending"
+        browser.evaluate("document.querySelectorAll('th button')[0].click()")
+        assert browser.evaluate(names) == "bus,cat,cow,dog"
+        assert browser.evaluate("document.querySelector('.table-scroll.wide').tabIndex") == 0
+        assert not browser.errors()
+
+
+@pytest.mark.parametrize(
+    ("address", "external"),
+    [
+        ("https://a.b/c", True),
+        ("//a.b/c", True),
+        ("http:x", True),
+        ("a/b.html#c", False),
+        ("data:image/png;base64,xx", False),
+        ("#x", False),
+        ("mailto:a@b.c", False),
+    ],
+)
+def test_is_external(address, external):
+    assert is_external(address) == external
+
+
+def test_toc_pages(tmp_path):
+    toc = tmp_path / "_toc.yml"
+    toc.write_text(
+        "format: jb-book\nroot: index\nparts:\n- caption: A\n  chapters:\n  - file: a\n    sections:\n"
+        "    - file: b\n- caption: B\n  chapters:\n  - file: c\n"
+    )
+    assert toc_pages(toc) == ["index", "a", "b", "c"]
+
+
+def test_stage_lays_pages_flat_and_drops_leftovers(tmp_path):
+    book, folder = tmp_path / "book", tmp_path / "src"
+    for name in (
+        "a.md",
+        "_static/x.css",
+        "executed/t.ipynb",
+        "executed/t2.failed.ipynb",
+        "executed/.t3.partial.ipynb",
+    ):
+        (book / name).parent.mkdir(parents=True, exist_ok=True)
+        (book / name).write_text(name)
+    (folder / "old").mkdir(parents=True)
+    (folder / "old/gone.md").write_text("x")
+    stage(book, folder)
+    assert sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()) == [
+        "_static/x.css",
+        "a.md",
+        "t.ipynb",
+    ]
+    before = (folder / "a.md").stat().st_mtime_ns
+    stage(book, folder)
+    assert (folder / "a.md").stat().st_mtime_ns == before, "an unchanged page keeps its time"
+
+
+def test_page_that_was_not_made_is_named(tmp_path):
+    (tmp_path / "book").mkdir()
+    (tmp_path / "book/_toc.yml").write_text("format: jb-book\nroot: index\n")
+    with pytest.raises(StudyError, match="'index' was not made yet"):
+        prepare(tmp_path)
+    assert not (tmp_path / STAGE).exists()
