@@ -1,10 +1,12 @@
-"""How long 1,000 bootstrap resamples of 80 classes x 40,000 images take, and how much memory: COCO val at paper scale.
+"""How long 1,000 bootstrap resamples of 80 classes x 40,000 images take, and how much memory: COCO val at
+paper scale.
 
     python benchmarks/bootstrap.py [--resamples 1000] [--classes 80] [--images 40000]
 
-Synthetic scores from a fixed seed, classes as frequent as in COCO (one in half of the images, many in less than 1%).
-A plain loop that ranks every resample anew does a small part of the same work: its results must agree, and its time,
-scaled up, shows what the vectorised form saves. Both AP and location AP are computed, on one core.
+Synthetic scores from a fixed seed, classes as frequent as in COCO (one in half of the images, many in less
+than 1%). A plain loop that ranks every resample anew does a small part of the same work: its results must
+agree, and its time, scaled up, shows what the vectorised form saves. Both AP and location AP are computed, on
+one core.
 """
 
 from __future__ import annotations
