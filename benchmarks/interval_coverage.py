@@ -37,7 +37,7 @@ def main() -> None:
             held += low <= truth <= high, moved_low[0] <= truth <= moved_high[0]
         plain, moved = held / trials
         print(
-            f"mAP {truth:.3f}, {trials} trials: plain percentiles hold it in {plain:.0%}, moved in {moved:.0%}"
+            f"mAP {truth:.3f}, {trials} trials: percentiles hold it in {plain:.0%}, moved in {moved:.0%}"
         )
 
 

@@ -214,7 +214,7 @@ def interval(samples: np.ndarray, value: np.ndarray, level: float = 0.95) -> tup
     Percentiles of the samples, moved so that the samples' mean falls on `value`. Copies of a drawn positive
     stand beside one another in the ranking, which lifts every resampled AP a little: an artefact of drawing
     with replacement. Without the move, the interval of a poor ranking can exclude its own value. In
-    benchmarks/interval_coverage.py it holds the truth in 54% of 100 trials at chance (mAP 8%), with the move in
+    benchmarks/interval_coverage.py it holds the truth in 54% of 100 trials at chance (mAP 8%), with it in
     97%; at mAP 88% the two do equally well (93% and 92%).
     """
     low, high = np.full((2, len(value)), np.nan)
