@@ -36,9 +36,7 @@ def main() -> None:
             moved_low, moved_high = metrics.interval(samples[:, None], np.array([value]))
             held += low <= truth <= high, moved_low[0] <= truth <= moved_high[0]
         plain, moved = held / trials
-        print(
-            f"mAP {truth:.3f}, {trials} trials: percentiles hold it in {plain:.0%}, moved in {moved:.0%}"
-        )
+        print(f"mAP {truth:.3f}, {trials} trials: percentiles hold it in {plain:.0%}, moved in {moved:.0%}")
 
 
 if __name__ == "__main__":
