@@ -6,6 +6,7 @@
 #   PROFILES  profiles whose runs the book computes               default: scenes scenes-coco
 #   CORES     jobs at a time                                      default: 2
 #   SMALL     1 = the same steps on fewer, smaller scenes (for a quick check; its figures mean nothing)
+#   CONFIG    settings of the workflow, e.g. CONFIG="voc_root=/data/VOCdevkit trunk=alexnet"
 #   SNAKE     more options for snakemake, e.g. SNAKE="-n" (plan only) or SNAKE="--executor slurm --jobs 20"
 #   PYTHON    the interpreter that .venv is made from, 3.11 or newer   default: python3
 #   VENV      where the environment lies                          default: .venv
@@ -13,6 +14,7 @@
 PROFILES ?= scenes scenes-coco
 CORES    ?= 2
 SMALL    ?=
+CONFIG   ?=
 SNAKE    ?=
 PYTHON   ?= python3
 VENV     ?= .venv
@@ -22,6 +24,10 @@ INSTALLED := $(VENV)/.installed
 SMALL_SET  = $(if $(filter-out 0,$(SMALL)),small=1)
 # The profiles in force: SMALL=1 puts the small form of each generated profile in its place.
 USED       = $(if $(SMALL_SET),$(patsubst scenes%,scenes-small%,$(PROFILES)),$(PROFILES))
+
+# The same settings as `wsl plan` takes them: voc_root=X becomes --voc-root X
+LIKE_CONFIG = $(foreach key,voc_root coco_root trunk weights convention runs,\
+  $(patsubst $(key)=%,--$(subst _,-,$(key)) %,$(filter $(key)=%,$(CONFIG))))
 
 export PYTHONUNBUFFERED := 1
 
@@ -33,8 +39,8 @@ help:            ## this list
 	@sed -n 's/^#   \([A-Z][A-Z]* \)/  \1/p' $(firstword $(MAKEFILE_LIST))
 
 book: $(INSTALLED)   ## the study on generated scenes: forecast, data, training, notebooks, site
-	@$(BIN)/wsl plan $(USED)
-	@$(BIN)/snakemake --cores $(CORES) --rerun-incomplete --config profiles="$(USED)" $(SNAKE) -- book
+	@$(BIN)/wsl plan $(USED) $(LIKE_CONFIG)
+	@$(BIN)/snakemake --cores $(CORES) --rerun-incomplete --config profiles="$(USED)" $(CONFIG) $(SNAKE) -- book
 	@echo; echo "The book: $(CURDIR)/_build/html/index.html"
 
 test: $(INSTALLED)   ## lint and tests
@@ -48,8 +54,8 @@ pdf: $(INSTALLED)    ## the book as one PDF (needs chromium)
 	$(BIN)/python -m wsl.site pdf _build/book.pdf
 
 plan: $(INSTALLED)   ## what `make book` would do, and what it would take
-	@$(BIN)/wsl plan $(USED)
-	@$(BIN)/snakemake --cores $(CORES) --config profiles="$(USED)" $(SNAKE) -n -- book
+	@$(BIN)/wsl plan $(USED) $(LIKE_CONFIG)
+	@$(BIN)/snakemake --cores $(CORES) --config profiles="$(USED)" $(CONFIG) $(SNAKE) -n -- book
 
 constraints: $(INSTALLED)  ## write the versions installed now into constraints.txt
 	@{ sed -n '/^#/p' constraints.txt; $(BIN)/python -m pip freeze --exclude-editable | grep '==' | sed 's/+.*//'; } > constraints.tmp
