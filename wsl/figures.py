@@ -1,8 +1,9 @@
 """Charts of the book: matplotlib, drawn once, readable on a light and on a dark page.
 
-A chart becomes one inline SVG whose text and axes take the colour of the page's own text (`currentColor`), so the
-theme's switch recolours it; data colours are Okabe-Ito mid-tones that hold 3:1 against white and near-black and that
-colour-blind readers can tell apart. Output is deterministic: fixed ids, no date. No pyplot, no global state.
+A chart becomes one inline SVG whose text and axes take the colour of the page's own text (`currentColor`),
+so the theme's switch recolours it; data colours are Okabe-Ito mid-tones that hold 3:1 against white and
+near-black and that colour-blind readers can tell apart. Output is deterministic: fixed ids, no date. No
+pyplot, no global state.
 
 Paper figures drawn here: Figure 5 (`class_bars`), the curves that quantify Figure 1 (`evolution_curve`,
 `discovery_curve`), Figure 4's gradient (`gradient_map`).
@@ -15,6 +16,8 @@ import re
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
+
+from wsl.show import Html
 
 # The paper's colours in Figure 5, in a colour-blind safe reading of "red", "blue", "green".
 FULL_IMAGES, WEAK_SUP, LOCATION, CENTRE = "#d5603f", "#2b83c6", "#1b9e77", "#c98a00"
@@ -61,11 +64,11 @@ def styled(function):
     return wrapper
 
 
-def as_html(figure: Figure, alt: str, caption: str = "", min_width: int = 0) -> str:
+def as_html(figure: Figure, alt: str, caption: str = "", min_width: int = 0) -> Html:
     """One `<figure>` with the chart as inline SVG.
 
-    `alt` says what a reader who cannot see it should know; `min_width` (pixels) lets a wide chart scroll sideways on
-    a narrow screen instead of shrinking until nothing can be read.
+    `alt` says what a reader who cannot see it should know; `min_width` (pixels) lets a wide chart scroll
+    sideways on a narrow screen instead of shrinking until nothing can be read.
     """
     buffer = io.StringIO()
     with mpl.rc_context(_STYLE):
@@ -86,15 +89,15 @@ def as_html(figure: Figure, alt: str, caption: str = "", min_width: int = 0) -> 
     svg = opening.replace("VIEWBOX", view) + svg[svg.index(">") + 1 :]
     scroll = ' tabindex="0" style="overflow-x:auto"' if min_width else ""
     note = f"<figcaption>{caption}</figcaption>" if caption else ""
-    return f'<figure class="wsl-figure"><div{scroll}>{svg}</div>{note}</figure>'
+    return Html(f'<figure class="wsl-figure"><div{scroll}>{svg}</div>{note}</figure>')
 
 
 @styled
 def class_bars(bars, order, title=""):
     """Figure 5: one bar a class, series laid over each other as in the paper, whiskers for the interval.
 
-    `bars`: list of (label, colour, table) where table is a DataFrame indexed by class with columns `ap`, `low`,
-    `high` (0..1); the first is drawn behind. `order`: classes from left to right.
+    `bars`: list of (label, colour, table) where table is a DataFrame indexed by class with columns `ap`,
+    `low`, `high` (0..1); the first is drawn behind. `order`: classes from left to right.
     """
     figure, axes = _figure(max(6.0, 0.135 * len(order) + 1), 2.9)
     axis, x = axes[0, 0], np.arange(len(order))
@@ -117,7 +120,7 @@ def class_bars(bars, order, title=""):
 
 
 def _end_labels(axis, lines, x, gap):
-    """Write each line's name at its last point, moved apart so that no two overlap. `lines`: (y, text, colour)."""
+    """Write each line's name at its end, moved apart so that no two overlap. `lines`: (y, text, colour)."""
     previous = -np.inf
     for y, text, colour in sorted(lines):
         y = max(y, previous + gap)
@@ -148,7 +151,8 @@ def evolution_curve(panels):
 
 @styled
 def discovery_curve(tables):
-    """Share of objects that are found for good by each epoch, by appearance (the claim in Figure 1's caption).
+    """Share of objects that are found for good by each epoch, by appearance (the claim in Figure 1's
+    caption).
 
     `tables`: dict name -> Series indexed by epoch, share 0..1.
     """
@@ -183,7 +187,8 @@ def gain_bars(gain, low, high, highlight=()):
 
 @styled
 def matrices(panels, cmap="magma", titles_size=9):
-    """Score maps or gradients as they are: cells as squares, one colour scale a panel, its range in the title.
+    """Score maps or gradients as they are: cells as squares, one colour scale a panel, its range in the
+    title.
 
     `panels`: dict title -> (array (n, m), (row, column) of the winning cell or None).
     """

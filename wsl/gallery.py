@@ -1,7 +1,7 @@
 """Which pictures the book shows, and with which maps and points: chosen by rule from a run, never by hand.
 
-A run's images are shown where they are on this machine (scenes always are); of recorded runs on real photographs
-only numbers and the score maps of freely licensed photographs are in the repository.
+A run's images are shown where they are on this machine (scenes always are); of recorded runs on real
+photographs only numbers and the score maps of freely licensed photographs are in the repository.
 """
 
 from pathlib import Path
@@ -15,6 +15,7 @@ from wsl.errors import StudyError
 from wsl.images import read_image
 from wsl.photographs import PHOTOGRAPHS
 from wsl.profile import load_profile
+from wsl.show import NOT_ATTEMPTED, Html
 
 OUTCOMES = ("found", "missed place", "false alarm", "not announced")
 
@@ -29,11 +30,13 @@ def dataset_of(profile: str, runs: str | Path, data_root: str = "", split: str =
 
 
 def weak_sup_table(root, profile: str, trunk: str, seed: int = 0) -> pd.DataFrame | None:
-    """The predictions of weak supervision with columns `probability` (Eq. 2) and `outcome`, or None without a run.
+    """The predictions of weak supervision with columns `probability` (Eq. 2) and `outcome`, or None without
+    a run.
 
-    An object is announced where its probability is above one half. `outcome`: "found" (announced, there, the point
-    hits), "missed place" (announced, there, the point misses), "false alarm" (announced, not there), "not announced"
-    (there, below one half), "" otherwise. Difficult-only images (label 0) have no outcome.
+    An object is announced where its probability is above one half. `outcome`: "found" (announced, there,
+    the point hits), "missed place" (announced, there, the point misses), "false alarm" (announced, not
+    there), "not announced" (there, below one half), "" otherwise. Difficult-only images (label 0) have no
+    outcome.
     """
     runs = [run for run in report.find_runs(root, profile, trunk, "weak_sup") if run.seed == seed]
     if not runs:
@@ -58,6 +61,21 @@ def outcome_shares(table: pd.DataFrame) -> dict[str, int]:
     return {outcome: int(counts.get(outcome, 0)) for outcome in OUTCOMES}
 
 
+def outcome_table(sources, trunk: str) -> Html:
+    """How often each outcome happened, for each (root, profile)."""
+    rows = []
+    for root, profile in sources:
+        table = weak_sup_table(root, profile, trunk)
+        counts = outcome_shares(table) if table is not None else {}
+        total = max(1, sum(counts.values()))
+        texts = [f"{counts[o]:,} ({counts[o] / total:.0%})" if counts else NOT_ATTEMPTED for o in OUTCOMES]
+        kind = report.source_class(profile)
+        rows.append((report.data_name(profile), [report.Cell(text, kind) for text in texts]))
+    heads = [[(text, 1, "") for text in ("data", *OUTCOMES)]]
+    caption = "Outcomes of weak supervision, one seed, counted over pairs of image and class."
+    return report.table(heads, rows, caption, "outcomes")
+
+
 def choose(table: pd.DataFrame, outcome: str, count: int) -> list[str]:
     """Image ids that show an outcome: the most confident case of each class first, one image once.
 
@@ -70,7 +88,7 @@ def choose(table: pd.DataFrame, outcome: str, count: int) -> list[str]:
 
 
 def crosses(table: pd.DataFrame, image: str) -> list[tuple[float, float, str]]:
-    """(x, y, label) of each class announced in an image: "the most confident location per object per class"."""
+    """(x, y, label) of each class announced: "the most confident location per object per class"."""
     rows = table[(table["image"] == image) & (table["score"] > 0)]
     columns = rows[["x", "y", "class", "probability"]]
     return [(x, y, f"{name} {p:.2f}") for x, y, name, p in columns.itertuples(index=False)]
@@ -90,8 +108,8 @@ def names_with(table: pd.DataFrame, image: str, outcome: str) -> list[str]:
 
 
 def evolution_maps(root, profile: str, trunk: str, seed: int = 0) -> dict[tuple[str, str], np.ndarray]:
-    """{(picture, class): float32 (epochs + 1, n, m)} score maps after each epoch; empty where none were recorded."""
-    path = Path(root) / profile / trunk / "weak_sup" / f"seed{seed}" / "evolution.safetensors"
+    """{(picture, class): float32 (epochs + 1, n, m)}, score maps after each epoch; empty where none are."""
+    path = report.run_folder(root, profile, trunk, "weak_sup", seed) / "evolution.safetensors"
     if not path.is_file():
         return {}
     from safetensors.numpy import load_file
@@ -101,12 +119,58 @@ def evolution_maps(root, profile: str, trunk: str, seed: int = 0) -> dict[tuple[
 
 
 def picture(name: str, dataset: Dataset | None = None) -> np.ndarray | None:
-    """The image of a recorded map: a packaged photograph, or an image of the data set; None if it is not here."""
+    """An image by name: a packaged photograph, or one of the data set; None if it is not here."""
     if name in PHOTOGRAPHS:
         return PHOTOGRAPHS[name].read()
     if dataset is None or name not in dataset.images:
         return None
     return read_image(dataset.files[dataset.images.index(name)])
+
+
+def evolution_columns(root, profile: str, trunk: str, dataset: Dataset | None, epochs=(0, 1, 2, 4, 8, 99)):
+    """Figure 1: (columns, row labels) for `pictures.grid`: each recorded picture and its map after `epochs`.
+
+    Pictures of `dataset`, or without one the packaged photographs. One colour scale serves all epochs of a
+    picture.
+    """
+    columns, labels = [], []
+    for (name, cls), maps in evolution_maps(root, profile, trunk).items():
+        rgb = picture(name, dataset) if (name in PHOTOGRAPHS) == (dataset is None) else None
+        if rgb is not None:
+            chosen = sorted({min(epoch, len(maps) - 1) for epoch in epochs})
+            labels = ["image", *(f"epoch {epoch}" for epoch in chosen)]
+            frames = evolution_frames(pictures.resize_to(rgb, 320), maps[chosen])
+            shown = [
+                (frame, f"{cls} scores, {label}") for frame, label in zip(frames, labels[1:], strict=True)
+            ]
+            title = f"{cls} {appearance(dataset, name, cls)}".strip()
+            columns.append((title, [(pictures.resize_to(rgb, 320), f"picture with {cls}"), *shown]))
+    return sorted(columns, key=lambda column: "unusual" in column[0]), labels
+
+
+def evolution_frames(rgb: np.ndarray, maps: np.ndarray) -> list[np.ndarray]:
+    """The picture under each of its maps (epochs, n, m), all on one colour scale."""
+    return [pictures.overlay(rgb, one, float(maps.min()), float(maps.max())) for one in maps]
+
+
+def appearance(dataset: Dataset | None, image: str, cls: str) -> str:
+    """ "(usual)" or "(unusual)" where the data set says how a class is drawn in an image."""
+    if dataset is None:
+        return ""
+    own = (dataset.boxes.image == dataset.images.index(image)) & (
+        dataset.boxes.cls == dataset.classes.index(cls)
+    )
+    poses = {dataset.boxes.pose[i] for i in np.flatnonzero(own)}
+    return f"({poses.pop()})" if len(poses) == 1 and poses <= {"usual", "unusual"} else ""
+
+
+def cards(
+    table: pd.DataFrame | None, dataset: Dataset | None, outcome: str, count: int
+) -> list[tuple[str, str]]:
+    """Pictures that show an outcome, chosen by `choose`; none without a run or without its images."""
+    if table is None or dataset is None:
+        return []
+    return [card(table, dataset, image, outcome) for image in choose(table, outcome, count)]
 
 
 def card(table: pd.DataFrame, dataset: Dataset, image: str, outcome: str) -> tuple[str, str]:
@@ -119,3 +183,10 @@ def card(table: pd.DataFrame, dataset: Dataset, image: str, outcome: str) -> tup
         picture(image, dataset), points, f"Picture {image}; crosses: {labels}", 360, missed
     )
     return body, f"{outcome}: {', '.join(names)}"
+
+
+def crowded(dataset: Dataset) -> tuple[str, list[str]]:
+    """(image id, its classes) of the first image that shows three classes, or as many as any shows."""
+    counts = (dataset.labels > 0).sum(axis=1)
+    index = int(np.argmax(np.minimum(counts, 3)))
+    return dataset.images[index], [dataset.classes[k] for k in np.flatnonzero(dataset.labels[index] > 0)]

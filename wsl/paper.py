@@ -1,9 +1,9 @@
 """The paper's numbers as data, exactly as printed, and a check of them.
 
 Oquab, Bottou, Laptev and Sivic, "Is object localization for free? - Weakly-supervised learning with
-convolutional neural networks", CVPR 2015. Values are average precisions in percent, as the paper prints them.
-Only what our copy of the text holds is here: the rows of Table 3 and the bar values of Figure 5 are not in it,
-and stand as `NOT_AVAILABLE`, never as a remembered value.
+convolutional neural networks", CVPR 2015. Values are average precisions in percent, as the paper prints
+them. Only what our copy of the text holds is here: the rows of Table 3 and the bar values of Figure 5 are
+not in it, and stand as `NOT_AVAILABLE`, never as a remembered value.
 
 >>> from wsl import paper
 >>> paper.table2().loc["J", "location_voc"]
@@ -64,13 +64,14 @@ def table1() -> pd.DataFrame:
 def table2() -> pd.DataFrame:
     """Table 2: mAP on the validation sets, percent; NaN where the paper prints a dash.
 
-    Index H to L; columns `method`, `classification_voc`, `classification_coco`, `location_voc`, `location_coco`.
+    Index H to L; columns `method`, `classification_voc`, `classification_coco`, `location_voc`,
+    `location_coco`.
     """
     return _read("table2.csv", "row").copy()
 
 
 def sentences() -> pd.DataFrame:
-    """Numbers that the paper gives in running text: `value` (to `high`, where a range), `unit`, `data`, `sentence`."""
+    """Numbers in the paper's running text: `value` (to `high`, where a range), `unit`, `data`, `sentence`."""
     return _read("sentences.csv", "id").copy()
 
 

@@ -1,7 +1,7 @@
 """Real photographs that Python packages carry and anyone may use: what they are, whose, under which terms.
 
-Nothing is downloaded and nothing is copied into this repository: the files are read where scikit-image and matplotlib
-installed them. Terms are quoted from those packages.
+Nothing is downloaded and nothing is copied into this repository: the files are read where scikit-image and
+matplotlib installed them. Terms are quoted from those packages.
 """
 
 from dataclasses import dataclass
@@ -37,9 +37,10 @@ PHOTOGRAPHS = {
         "a motorbike",
         "skimage",
         "data/motorcycle_left.png",
-        "Middlebury 2014 stereo benchmark: N. Nesic, P. Westling, X. Wang, Y. Kitajima, G. Krathwohl, D. Scharstein, "
-        "Middlebury College (docstring of `skimage.data.stereo_motorcycle`, which asks to cite Scharstein et al., GCPR "
-        "2014); shipped with scikit-image under its licence for all files, BSD-3-Clause (`LICENSE.txt`).",
+        "Middlebury 2014 stereo benchmark: N. Nesic, P. Westling, X. Wang, Y. Kitajima, G. Krathwohl, "
+        "D. Scharstein, Middlebury College; Scharstein et al., GCPR 2014 (docstring of "
+        "`skimage.data.stereo_motorcycle`, which states no terms of its own). Shipped with scikit-image, "
+        "whose `LICENSE.txt` puts all files under BSD-3-Clause.",
         ("motorbike", "motorcycle"),
     ),
     "astronaut": Photograph(
@@ -54,23 +55,24 @@ PHOTOGRAPHS = {
         "Chelsea the cat",
         "skimage",
         "data/chelsea.png",
-        "“No copyright restrictions. CC0 by the photographer (Stefan van der Walt)” (docstring of `skimage.data.cat`).",
+        "“No copyright restrictions. CC0 by the photographer (Stefan van der Walt)” "
+        "(docstring of `skimage.data.cat`).",
         ("cat",),
     ),
     "coffee": Photograph(
         "a cup of coffee",
         "skimage",
         "data/coffee.png",
-        "“No copyright restrictions. CC0 by the photographer (Rachel Michetti)”; courtesy of Pikolo Espresso Bar "
-        "(docstring of `skimage.data.coffee`).",
+        "“No copyright restrictions. CC0 by the photographer (Rachel Michetti)”; courtesy of Pikolo Espresso "
+        "Bar (docstring of `skimage.data.coffee`).",
         ("cup",),
     ),
     "grace_hopper": Photograph(
         "Grace Hopper",
         "matplotlib",
         "mpl-data/sample_data/grace_hopper.jpg",
-        "Public domain: the file's own comment names its source, commons.wikimedia.org/wiki/File:Grace_Hopper.jpg; "
-        "matplotlib took it in as a public-domain image (its pull request 1599).",
+        "Public domain: matplotlib took it in as a public-domain image (its pull request 1599); the file's "
+        "own comment names its source, commons.wikimedia.org/wiki/File:Grace_Hopper.jpg.",
         ("person",),
     ),
 }

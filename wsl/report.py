@@ -1,11 +1,12 @@
 """From run folders to what the notebooks show: numbers with their uncertainty, tables, sentences.
 
-A run is a folder `<root>/<profile>/<trunk>/<system>/seed<k>/` with a predictions table and a manifest; `results/`
-holds recorded runs, `runs/` those made here. Nothing here needs images or torch.
+A run is a folder `<root>/<profile>/<trunk>/<system>/seed<k>/` with a predictions table and a manifest;
+`results/` holds recorded runs, `runs/` those made here. Nothing here needs images or torch.
 
-Numbers: a value is the mean over seeds of each seed's value. Its 95% interval is the bootstrap over test images of
-that same mean (`wsl.metrics.interval`): in each of 1,000 resamples the images drawn are the same for every seed. The spread over
-seeds (lowest to highest) stands beside it. A difference of two systems uses the same resamples for both.
+Numbers: a value is the mean over seeds of each seed's value. Its 95% interval is the bootstrap over test
+images of that same mean (`wsl.metrics.interval`): in each of 1,000 resamples the images drawn are the same
+for every seed. The spread over seeds (lowest to highest) stands beside it. A difference of two systems uses
+the same resamples for both.
 
 Three sources are kept apart everywhere by CSS class and by words: `src-paper`, `src-real`, `src-scenes`.
 """
@@ -22,8 +23,8 @@ from wsl import metrics, paper, predictions
 from wsl.errors import StudyError
 from wsl.evaluate import TOLERANCE, from_table
 from wsl.profile import load_profile
+from wsl.show import NOT_ATTEMPTED, Html
 
-NOT_ATTEMPTED = "not attempted yet"
 RESAMPLES = 1000
 # Row of the paper's tables -> system of the study, per metric; None where the paper prints a dash.
 TABLE2_SYSTEMS = {
@@ -79,7 +80,7 @@ class Run:
 
     @property
     def anchor(self) -> str:
-        """Id of the run's entry on the Runs page. A run made here on data that has recorded runs ends in `-here`."""
+        """Id of the run's entry on the Runs page; `-here`: made here, on real photographs."""
         name = f"{self.profile}-{self.trunk}-{self.system}-seed{self.seed}"
         return (
             name
@@ -88,8 +89,12 @@ class Run:
         )
 
 
+def run_folder(root: Path | str, profile: str, trunk: str, system: str, seed: int = 0) -> Path:
+    return Path(root) / profile / trunk / system / f"seed{seed}"
+
+
 def find_runs(root: Path | str, profile: str = "", trunk: str = "", system: str = "") -> list[Run]:
-    """The whole runs below `root` (all, or those of the names given), by name and seed; none where it is absent."""
+    """The whole runs below `root`, all or those of the names given, sorted; none where it is absent."""
     runs = [
         Run(row.path, row.profile, row.trunk, row.system, row.seed)
         for row in predictions.find_runs(root).itertuples()
@@ -218,6 +223,12 @@ def say_difference(a: Result | None, b: Result | None, metric: str, a_name: str,
     )
 
 
+def say_differences(columns: list["Column"], a: str, b: str, metric: str) -> list[str]:
+    """`say_difference` of two systems for each column that has runs of both."""
+    pairs = [(column.load(a), column.load(b)) for column in columns]
+    return [say_difference(x, y, metric, METHODS[a], METHODS[b]) for x, y in pairs if x and y]
+
+
 # ---------------------------------------------------------------- tables
 
 
@@ -228,13 +239,6 @@ class Cell:
     text: str
     kind: str = ""
     title: str = ""
-
-
-class Html(str):
-    """HTML that a notebook displays as it is."""
-
-    def _repr_html_(self) -> str:
-        return str(self)
 
 
 def cell(result: Result | None, metric: str, applies: bool = True, small: bool = True) -> Cell:
@@ -279,16 +283,17 @@ def table(heads, rows, caption: str, name: str) -> Html:
         out.append(f"<tr>{cells}</tr>")
     out.append("</thead><tbody>")
     for header, cells in rows:
-        tds = "".join(
-            f"<td{_class(c.kind)}{f' title={chr(34)}{html.escape(c.title)}{chr(34)}' if c.title else ''}>{c.text}</td>"
-            for c in cells
-        )
+        tds = "".join(f"<td{_class(c.kind)}{_title(c.title)}>{c.text}</td>" for c in cells)
         out.append(f'<tr><th scope="row">{header}</th>{tds}</tr>')
     return Html("\n".join([*out, "</tbody></table></div>"]))
 
 
 def _class(kind: str) -> str:
     return f' class="{kind}"' if kind else ""
+
+
+def _title(text: str) -> str:
+    return f' title="{html.escape(text)}"' if text else ""
 
 
 @dataclass(frozen=True)
@@ -337,8 +342,8 @@ def table2(voc: list[Column], coco: list[Column], metric: str) -> Html:
         rows.append((f"{letter}. {printed.loc[letter, 'method']}", cells))
     what = "classification" if k == 0 else "location prediction"
     caption = (
-        f"Table 2, {what}: mean average precision, %. Below each own number: 95% interval over test images, then the "
-        "spread over seeds. A number links to its run."
+        f"Table 2, {what}: mean average precision, %. Below each own number: 95% interval over test images, "
+        "then the spread over seeds. A number links to its run."
     )
     return table(heads, rows, caption, f"table2-{metric}")
 
@@ -370,8 +375,8 @@ def table1(columns: list[Column]) -> Html:
         cells = [paper_cell(printed.loc[row, short]) for row in printed.index]
         rows.append((name, cells + [class_cell(kind, result, name) for kind, result in results]))
     caption = (
-        "Table 1: average precision by class, %, image classification. The labels of the VOC 2012 test set are not "
-        "public, so our columns are computed on validation images and are not comparable with the test column."
+        "Table 1: average precision by class, %, image classification. The labels of the VOC 2012 test set "
+        "are not public, so our columns are computed on validation images and are not comparable with it."
     )
     return table(heads, rows, caption, "table1")
 
@@ -383,8 +388,8 @@ def _mean_cell(kind: str, result: Result | None) -> Cell:
 
 def class_cell(kind: str, result: Result | None, name: str, metric: str = "classification") -> Cell:
     """AP of one class, interval in the tooltip."""
-    if result is None:
-        return Cell(f"<small>{NOT_ATTEMPTED}</small>", kind)
+    if result is None:  # the row of the mean says so in full
+        return Cell("·", kind, NOT_ATTEMPTED)
     classes = getattr(result, metric).classes
     if name not in classes.index or np.isnan(classes.loc[name, "ap"]):
         return Cell("<small>no such object</small>", kind)
@@ -432,7 +437,8 @@ def runs_table(runs: list[Run], caption: str, name: str) -> Html:
                 ", ".join(f"{k} {v}" for k, v in software.items()),
             ),
         ]
-        label = f'<span id="{run.anchor}">{run.profile}<br>{run.trunk}<br><b>{run.system}</b><br>seed {run.seed}</span>'
+        run_name = f"{run.profile}<br>{run.trunk}<br><b>{run.system}</b><br>seed {run.seed}"
+        label = f'<span id="{run.anchor}">{run_name}</span>'
         rows.append((label, [Cell(f"<small>{text}</small>", source_class(run.profile)) for text in cells]))
     return table([[(text, 1, "") for text in texts]], rows, caption, name)
 
@@ -466,7 +472,7 @@ def _duration(seconds) -> str:
 
 def evolution(root, profile: str, trunk: str, seed: int = 0) -> pd.DataFrame | None:
     """mAP and location mAP after each epoch (columns epoch, classification, location), or None."""
-    path = Path(root) / profile / trunk / "weak_sup" / f"seed{seed}" / "evolution.csv"
+    path = run_folder(root, profile, trunk, "weak_sup", seed) / "evolution.csv"
     if not path.is_file():
         return None
     means = pd.read_csv(path).groupby("epoch")[["ap", "location_ap"]].mean().reset_index()
@@ -474,8 +480,8 @@ def evolution(root, profile: str, trunk: str, seed: int = 0) -> pd.DataFrame | N
 
 
 def discovery(root, profile: str, trunk: str, seed: int = 0) -> dict[str, pd.Series] | None:
-    """Share of objects found for good by each epoch, by appearance; one curve, "all objects", where none is told."""
-    path = Path(root) / profile / trunk / "weak_sup" / f"seed{seed}" / "discovery.csv"
+    """Share of objects found for good by each epoch, by appearance ("all objects" where none is told)."""
+    path = run_folder(root, profile, trunk, "weak_sup", seed) / "discovery.csv"
     if not path.is_file():
         return None
     found = pd.read_csv(path, dtype={"image": str, "class": str})
@@ -492,9 +498,14 @@ def discovery(root, profile: str, trunk: str, seed: int = 0) -> dict[str, pd.Ser
 
 def discovery_epochs(root, profile: str, trunk: str, seed: int = 0) -> pd.DataFrame | None:
     """By appearance: number of objects, share ever found, median epoch of discovery among those found."""
-    path = Path(root) / profile / trunk / "weak_sup" / f"seed{seed}" / "discovery.csv"
+    path = run_folder(root, profile, trunk, "weak_sup", seed) / "discovery.csv"
     if not path.is_file():
         return None
     found = pd.read_csv(path).fillna({"appearance": "all"})
     by = found.groupby("appearance")["epoch"]
     return pd.DataFrame({"objects": by.size(), "found": by.count() / by.size(), "median_epoch": by.median()})
+
+
+def epoch_of_half(curve: pd.DataFrame, metric: str) -> int:
+    """First epoch that reaches half of the final value."""
+    return int(curve["epoch"][curve[metric] >= curve[metric].iloc[-1] / 2].iloc[0])
