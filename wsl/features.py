@@ -66,12 +66,12 @@ class Features:
         self.trunk, self.dataset, self.canvas, self.folder = trunk, dataset, canvas, folder
 
     def batches(self, indices: Sequence[Sequence[int]], sides: Sequence[Sequence[Side]]) -> Iterator[list[Tensor]]:
-        """For each batch of indices, its features at each of its sides: float32 (B, C, n, m) on the trunk's device."""
+        """For each batch of indices, its features at each of its sides: (B, C, n, m) on the trunk's device; bfloat16 where kept."""
         if self.folder is not None:
             arrays = {side: np.load(self.folder / f"{side}.npy", mmap_mode="r") for side in set(chain(*sides))}
             for batch, wanted in zip(indices, sides, strict=True):
                 kept = (torch.from_numpy(arrays[side][np.asarray(batch)]) for side in wanted)
-                yield [maps.to(self.trunk.device).float() for maps in kept]
+                yield [maps.view(torch.bfloat16).to(self.trunk.device) for maps in kept]
             return
         for pictures, wanted in zip(self.pictures(indices, None in chain(*sides)), sides, strict=True):
             yield [self._maps(pictures, side) for side in wanted]
@@ -91,7 +91,7 @@ class Features:
             yield canvases.to(self.trunk.device), whole.to(self.trunk.device)
 
     def keep(self, folder: Path, sides: Sequence[Side], progress: bool = True) -> Features:
-        """Compute the features of all `sides` once and keep them as float16 below `folder`; no work if they are there."""
+        """Compute the features of all `sides` once and keep them as bfloat16 below `folder`; no work if they are there."""
         about = {
             "trunk": self.trunk.name,
             "weights": self.trunk.weights_sha256,
@@ -120,8 +120,8 @@ class Features:
                 maps = self._maps(pictures, side)
                 if side not in arrays:
                     shape = (count, *maps.shape[1:])
-                    arrays[side] = np.lib.format.open_memmap(folder / f"{side}.npy", "w+", np.float16, shape)
-                arrays[side][batch.start : batch.stop] = maps.half().cpu().numpy()
+                    arrays[side] = np.lib.format.open_memmap(folder / f"{side}.npy", "w+", np.int16, shape)
+                arrays[side][batch.start : batch.stop] = maps.bfloat16().cpu().view(torch.int16).numpy()
             bar.update(len(batch))
         bar.close()
         for array in arrays.values():

@@ -49,6 +49,14 @@ def read_image(path: Path, size: tuple[int, int] | None = None, longest: int | N
         raise StudyError(f"{path}: not a readable image ({error}); it may be empty or cut off: fetch it again") from None
 
 
+def upright_size(path: Path) -> tuple[int, int]:
+    """(width, height) of a picture as it is seen, its EXIF orientation applied."""
+    read_image(path, longest=1)
+    with Image.open(path) as picture:
+        turned = picture.getexif().get(0x0112, 1) >= 5
+        return picture.size[::-1] if turned else picture.size
+
+
 def extent_on_canvas(size: tuple[int, int], longest: int) -> tuple[int, int]:
     """(width, height) with the longest side rescaled to `longest` pixels, at least one pixel each."""
     scale = longest / max(size)

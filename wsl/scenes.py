@@ -110,7 +110,7 @@ def draw_scene(layout: str, seed: int, split: str, index: int, size: int = 384) 
     w, h = (size, round(size / aspect)) if aspect >= 1 else (round(size * aspect), size)
 
     backdrop = places.Painter(rng, w, h).paint(place["painter"])
-    light = np.array([rng.choice([-1.0, 1.0]) * rng.uniform(0.4, 0.9), 1.0])
+    light = (rng.choice([-1.0, 1.0]) * rng.uniform(0.4, 0.9), 1.0)
     plan = _plan(rng, layout, known, place, size)
     plan = _settle(rng, plan, backdrop.horizon, w, h)
     return _render(rng, plan, backdrop, light, known, layout)
@@ -251,28 +251,24 @@ def _overlap(a, b) -> float:
 
 def _render(rng, plan, backdrop, light, known, layout) -> Scene:
     """Paints the plan from back to front; boxes come from the pixels that remain visible."""
-    canvas = backdrop.pixels
-    h, w = canvas.shape[:2]
-    owner = np.full((h, w), -1, np.int16)
+    canvas = backdrop.pixels  # (3, H, W)
+    h, w = canvas.shape[1:]
+    owner = np.full((h, w), -1, np.int16)  # the topmost object of each pixel
     ink = []
     for k, item in enumerate(plan):
-        sprite = art.dress(rng, item["drawing"], item["longest"], item["tilt"], item["natural"], -light)
-        sh, sw = sprite.alpha.shape
+        sprite = art.dress(rng, item["drawing"], item["longest"], item["tilt"], item["natural"], light)
         distance = 1 - np.clip((item["cy"] - backdrop.horizon) / max(h - backdrop.horizon, 1), 0, 1)
-        shadow = light if item["place"] != "air" else None
-        rows, columns, alpha = art.paste(
-            canvas,
-            sprite,
-            round(item["cx"] - sw / 2),
-            round(item["cy"] - sh / 2),
-            shadow,
-            0.06 + 0.16 * distance,
-            backdrop.air,
+        haze = np.float32(0.06 + 0.16 * distance)
+        sprite = art.Sprite(sprite.rgb + haze * (backdrop.air - sprite.rgb), sprite.alpha)
+        x, y = (
+            round(item[c] - side / 2) for c, side in zip(("cx", "cy"), sprite.alpha.shape[::-1], strict=True)
         )
+        if item["place"] != "air":
+            art.shade(canvas, sprite, x, y, light)
+        rows, columns, alpha = art.paste(canvas, sprite, x, y)
         owner[rows, columns][alpha >= 0.5] = k
         ink.append((np.count_nonzero(sprite.alpha >= 0.5), sprite.alpha.size > alpha.size))
-    things = _things(plan, owner, ink, known, layout)
-    return Scene(_finish(rng, canvas), tuple(things))
+    return Scene(_finish(rng, canvas), tuple(_things(plan, owner, ink, known, layout)))
 
 
 def _things(plan, owner, ink, known, layout) -> list[Thing]:
@@ -307,19 +303,13 @@ def _box(mask) -> tuple[int, int, int, int]:
 
 def _finish(rng, canvas) -> np.ndarray:
     """Exposure, vignette, the blur and the grain of a lens and a sensor: (H, W, 3) uint8."""
-    h, w = canvas.shape[:2]
-    y, x = np.linspace(-1, 1, h, dtype=np.float32)[:, None], np.linspace(-1, 1, w, dtype=np.float32)[None, :]
-    canvas = (
-        canvas
-        * (
-            np.float32(rng.uniform(0.88, 1.08)) * (1 - np.float32(rng.uniform(0.05, 0.2)) * (x**2 + y**2) / 2)
-        )[..., None]
-    )
-    image = Image.fromarray(canvas.clip(0, 255).astype(np.uint8)).filter(
-        ImageFilter.GaussianBlur(rng.uniform(0.2, 0.7))
-    )
-    grain = rng.uniform(1.5, 4) * rng.standard_normal((h, w, 1), np.float32)
-    return (np.asarray(image, np.float32) + grain).clip(0, 255).astype(np.uint8)
+    h, w = canvas.shape[1:]
+    y, x = (np.linspace(-1, 1, n, dtype=np.float32) for n in (h, w))
+    vignette = 1 - np.float32(rng.uniform(0.02, 0.1)) * (x**2 + y[:, None] ** 2)
+    image = art.to_image(canvas * (np.float32(rng.uniform(0.95, 1.15)) * vignette))
+    image = image.filter(ImageFilter.GaussianBlur(rng.uniform(0.2, 0.7)))
+    grain = np.float32(rng.uniform(1, 3)) * rng.standard_normal((h, w), np.float32)
+    return np.asarray(art.to_image(art.from_image(image) + grain))
 
 
 # ------------------------------------------------------------------------------------------------------- files

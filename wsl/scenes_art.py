@@ -14,7 +14,7 @@ own      this study, ``scenes_drawings.toml``        (this package)  MIT
 =======  ==========================================  ==============  =========================
 
 `qtawesome` is never imported (it needs Qt): only its font files are read. Vector drawings are rendered by
-`resvg-py`. Colour images are float32 (H, W, 3) arrays in 0..255 here.
+`resvg-py`. Colour images are float32 (3, H, W) arrays in 0..255 here, colours (3, 1, 1).
 """
 
 import importlib.util
@@ -37,6 +37,7 @@ FONTS = {
     "ph": "phosphor",
     "ri": "remixicon",
 }
+_SOLID = [255 * (a > 127) for a in range(256)]  # point table: more than half covered
 TONES = (
     "1f3fb",
     "1f3fc",
@@ -102,106 +103,118 @@ def drawing(name: str) -> Image.Image:
         image = Image.new("L", (x1 - x0, y1 - y0))
         ImageDraw.Draw(image).text((-x0, -y0), chr(codes[key]), fill=255, font=font)
     ink = image.getchannel("A") if image.mode == "RGBA" else image
-    return image.crop(ink.point(lambda a: 255 * (a > 127)).getbbox())
+    return image.crop(ink.point(_SOLID).getbbox())
+
+
+def to_image(pixels: np.ndarray) -> Image.Image:
+    """(3, H, W) float values in 0..255 to an RGB image."""
+    return Image.fromarray(np.moveaxis(pixels.clip(0, 255).astype(np.uint8), 0, 2))
+
+
+def from_image(image: Image.Image) -> np.ndarray:
+    """An image of C channels to (C, H, W) float32."""
+    return np.ascontiguousarray(np.moveaxis(np.asarray(image, np.float32), 2, 0))
+
+
+def palette(rng: np.random.Generator) -> np.ndarray:
+    """A random saturated colour, (3, 1, 1) float32 in 0..255; the same distribution for every class."""
+    hue, saturation, value = rng.random(), rng.uniform(0.35, 0.9), rng.uniform(0.3, 0.95)
+    pure = (np.abs((hue * 6 + np.array([0, 4, 2])) % 6 - 3) - 1).clip(0, 1)
+    return (255 * value * (1 - saturation + saturation * pure)).astype(np.float32).reshape(3, 1, 1)
 
 
 @dataclass(frozen=True)
 class Sprite:
-    """A drawing ready to be pasted: rgb (h, w, 3) float32 in 0..255, alpha (h, w) float32 in 0..1, cropped to its ink."""
+    """A drawing ready to be pasted: rgb (3, h, w) float32 in 0..255, alpha (h, w) float32 in 0..1, cropped."""
 
     rgb: np.ndarray
     alpha: np.ndarray
 
 
-def _hue_matrix(angle: float, saturation: float) -> np.ndarray:
-    """(3, 3) matrix that turns the hue by `angle` (radians) and scales the saturation, keeping luma (YIQ)."""
+def _turn_hue(rgb: np.ndarray, angle: float, saturation: float) -> np.ndarray:
+    """Turn the hue by `angle` (radians) and scale the saturation, keeping luma (a rotation in YIQ)."""
     yiq = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
     c, s = saturation * np.cos(angle), saturation * np.sin(angle)
-    return np.linalg.inv(yiq) @ np.array([[1, 0, 0], [0, c, -s], [0, s, c]]) @ yiq
+    m = np.linalg.inv(yiq) @ np.array([[1, 0, 0], [0, c, -s], [0, s, c]]) @ yiq
+    return np.stack([sum(np.float32(m[i, j]) * rgb[j] for j in range(3)) for i in range(3)])
 
 
 def _blur(values: np.ndarray, radius: float) -> np.ndarray:
-    """Gaussian blur of (h, w) values in 0..1."""
-    image = Image.fromarray((values * 255).astype(np.uint8)).filter(ImageFilter.GaussianBlur(radius))
-    return np.asarray(image, np.float32) / 255
+    """Gaussian blur of (h, w) values in 0..1; a wide one is done on a smaller copy, for speed."""
+    image = Image.fromarray((values * 255).astype(np.uint8))
+    step = int(radius // 2) + 1
+    if step > 1:
+        image = image.resize([max(1, side // step) for side in image.size], Image.Resampling.BOX)
+    image = image.filter(ImageFilter.GaussianBlur(radius / step))
+    return np.asarray(image.resize(values.shape[::-1], Image.Resampling.BILINEAR), np.float32) / 255
+
+
+def _coloured(rng: np.random.Generator, icon: Image.Image) -> Image.Image:
+    """A one-colour icon (L, coverage) as RGBA: a gradient between two shades of one random colour."""
+    ramp = np.linspace(1.15, 0.75, icon.height, dtype=np.float32)[:, None] * palette(rng)  # (3, h, 1)
+    image = to_image(np.broadcast_to(ramp, (3, icon.height, icon.width)))
+    image.putalpha(icon)
+    return image
 
 
 def dress(
-    rng: np.random.Generator, name: str, longest: float, tilt: float, natural: bool, light: np.ndarray
+    rng: np.random.Generator,
+    name: str,
+    longest: float,
+    tilt: float,
+    natural: bool,
+    light: tuple[float, float],
 ) -> Sprite:
-    """A drawing of `longest` pixels with random flip, hue and shade, turned by `tilt` degrees, lit from `light` (2,)."""
-    image = drawing(name.replace("*", TONES[rng.integers(5)]))
+    """A drawing about `longest` pixels long: random flip, hue and shade, turned by `tilt` degrees.
+
+    `natural` colours vary little, others take any hue. `light` is the direction (x, y) in which the light goes;
+    the drawing is shaded like a cushion of its outline.
+    """
+    image = drawing(name.replace("*", TONES[rng.integers(len(TONES))]))
     if rng.random() < 0.5:
         image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    if image.mode == "L":
+        image = _coloured(rng, image)
     scale = longest / max(image.size)
     size = [max(1, round(side * scale)) for side in image.size]
-    if (
-        image.mode == "L"
-    ):  # a one-colour icon: a gradient between two shades of one hue, on a transparent ground
-        colour = palette(rng)
-        ramp = np.linspace(1.15, 0.75, image.height)[:, None, None] * colour
-        rgb = np.broadcast_to(ramp, (image.height, image.width, 3)).clip(0, 255).astype(np.uint8)
-        image = Image.merge("RGBA", (*Image.fromarray(rgb).split(), image))
     image = image.resize(size, Image.Resampling.BOX if scale < 0.3 else Image.Resampling.BICUBIC)
-    image = image.rotate(tilt, Image.Resampling.BICUBIC, expand=True)
-    box = image.getchannel("A").point(lambda a: 255 * (a > 127)).getbbox() or (0, 0, *image.size)
-    pixels = np.asarray(image.crop(box), np.float32)
-    alpha = pixels[..., 3] / 255
+    image = image.rotate(tilt, Image.Resampling.BILINEAR, expand=True)
+    pixels = from_image(image.crop(image.getchannel("A").point(_SOLID).getbbox()))
+    alpha = pixels[3] / 255
 
     angle = rng.normal(0, 0.12) if natural else rng.uniform(-np.pi, np.pi)
-    rgb = (
-        pixels[..., :3]
-        @ _hue_matrix(angle, rng.uniform(0.75, 1.05)).T.astype(np.float32)
-        * rng.uniform(0.85, 1.08)
-    )
-    soft = _blur(np.pad(alpha, 2), 1 + 0.035 * longest)[2:-2, 2:-2]  # height of a cushion of that outline
-    slope = np.gradient(soft) if min(soft.shape) > 1 else (0 * soft, 0 * soft)
-    relief = (slope[0] * light[1] + slope[1] * light[0]) * 0.05 * longest
-    rgb = rgb * (1 + 0.55 * relief.clip(-0.6, 0.5))[..., None] + 10 * relief[..., None]
-    return Sprite(rgb.clip(0, 255).astype(np.float32), alpha)
+    rgb = _turn_hue(pixels[:3], angle, rng.uniform(0.75, 1.05)) * np.float32(rng.uniform(0.85, 1.08))
+    if min(alpha.shape) > 1:
+        height = _blur(np.pad(alpha, 2), 1 + 0.035 * longest)[2:-2, 2:-2]
+        down, right = np.gradient(height)
+        relief = (down * np.float32(light[1]) + right * np.float32(light[0])) * np.float32(-0.05 * longest)
+        rgb = rgb * (1 + np.float32(0.55) * relief.clip(-0.6, 0.5)) + 10 * relief
+    return Sprite(rgb.clip(0, 255), alpha)
 
 
-def paste(
-    canvas: np.ndarray,
-    sprite: Sprite,
-    x: int,
-    y: int,
-    shadow: np.ndarray | None,
-    haze: float = 0.0,
-    air: np.ndarray | None = None,
-) -> tuple[slice, slice, np.ndarray]:
-    """Blend a sprite into `canvas` (H, W, 3) with its top left corner at (x, y), its shadow first.
+def paste(canvas: np.ndarray, sprite: Sprite, x: int, y: int) -> tuple[slice, slice, np.ndarray]:
+    """Blend a sprite into `canvas` (3, H, W), its top left corner at (x, y).
 
-    `haze` in 0..1 mixes the colour `air` in. Returns (rows, columns, alpha there) of the part inside the canvas.
+    Returns (rows, columns, alpha there) of the part that lies inside the canvas.
     """
-    h, w = sprite.alpha.shape
-    if shadow is not None:
-        pad = max(3, round(0.12 * max(h, w)))
-        soft = _blur(np.pad(sprite.alpha, pad), 0.3 * pad)
-        _blend(
-            canvas,
-            np.zeros(3, np.float32),
-            soft * 0.38,
-            x - pad + round(shadow[0] * pad),
-            y - pad + round(shadow[1] * pad),
-        )
-    rgb = sprite.rgb if air is None else sprite.rgb + haze * (air - sprite.rgb)
-    return _blend(canvas, rgb, sprite.alpha, x, y)
+    return _blend(canvas, sprite.rgb, sprite.alpha, x, y)
+
+
+def shade(canvas: np.ndarray, sprite: Sprite, x: int, y: int, light: tuple[float, float]) -> None:
+    """Darken `canvas` (3, H, W) by the soft shadow that a sprite at (x, y) throws."""
+    pad = max(3, round(0.12 * max(sprite.alpha.shape)))
+    soft = 0.34 * _blur(np.pad(sprite.alpha, pad), 0.3 * pad)
+    black = np.zeros((3, 1, 1), np.float32)
+    _blend(canvas, black, soft, x - pad + round(light[0] * pad), y - pad + round(light[1] * pad))
 
 
 def _blend(canvas, rgb, alpha, x, y):
     h, w = alpha.shape
     top, left = max(0, -y), max(0, -x)
-    bottom, right = min(h, canvas.shape[0] - y), min(w, canvas.shape[1] - x)
-    rows, columns = slice(y + top, max(y + top, y + bottom)), slice(x + left, max(x + left, x + right))
-    a = alpha[top : max(top, bottom), left : max(left, right)]
-    colour = rgb[top : max(top, bottom), left : max(left, right)] if rgb.ndim == 3 else rgb
-    canvas[rows, columns] += a[..., None] * (colour - canvas[rows, columns])
+    bottom, right = max(top, min(h, canvas.shape[1] - y)), max(left, min(w, canvas.shape[2] - x))
+    rows, columns = slice(y + top, y + bottom), slice(x + left, x + right)
+    a = alpha[top:bottom, left:right]
+    colour = rgb if rgb.shape[1:] == (1, 1) else rgb[:, top:bottom, left:right]
+    part = canvas[:, rows, columns]
+    part += a * (colour - part)
     return rows, columns, a
-
-
-def palette(rng: np.random.Generator) -> np.ndarray:
-    """A random saturated colour, (3,) float32 in 0..255; the same distribution for every class."""
-    h, s, v = rng.random(), rng.uniform(0.35, 0.9), rng.uniform(0.3, 0.95)
-    rgb = np.abs((h * 6 + np.array([0, 4, 2])) % 6 - 3) - 1
-    return (255 * v * (1 - s + s * rgb.clip(0, 1))).astype(np.float32)

@@ -86,25 +86,28 @@ def prepare(root: Path) -> list[str]:
 
 def build(root: Path = Path(".")) -> Path:
     """Build ``_build/html`` with Jupyter Book, any warning being an error; returns the landing page."""
+    site = root / SITE
+    landing, listed = site / "index.html", site.parent / "pages.txt"
     pages = prepare(root)
-    site, listed = root / SITE, root / SITE.parent / "pages.txt"
     if not listed.exists() or listed.read_text() != "\n".join(pages):  # pages came or went: no leftovers
         shutil.rmtree(site, ignore_errors=True)
-        shutil.rmtree(root / SITE.parent / ".doctrees", ignore_errors=True)
-    _jupyter_book(root, "html")
-    landing = site / "index.html"
+        shutil.rmtree(site.parent / ".doctrees", ignore_errors=True)
+    # Sphinx sees changed pages by itself, but copies changed styles and scripts only when some page changed.
+    look = [root / "_config.yml", *(root / "book/_static").rglob("*"), *(root / "book/_ext").glob("*.py")]
+    built = landing.stat().st_mtime if landing.exists() else 0
+    fresh = any(path.stat().st_mtime > built for path in look)
+    _jupyter_book(root, "--builder", "html", *(["--all"] if fresh else []))
     if not landing.exists():
         raise StudyError(f"{landing}: Jupyter Book made no page; is its version 1.x installed?")
     listed.write_text("\n".join(pages))
     return landing
 
 
-def _jupyter_book(root: Path, *builder: str) -> None:
+def _jupyter_book(root: Path, *options: str) -> None:
     """Run Jupyter Book on the staged pages; what it says goes to a log, its warnings to the error."""
     words = ["build", str(STAGE), "--config", "_config.yml", "--path-output", ".", "-W", "-n", "--keep-going"]
-    words += ["--builder", builder[0]] + (["--custom-builder", builder[1]] if builder[1:] else [])
     log = root / SITE.parent / "build.log"
-    command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", *words]
+    command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", *words, *options]
     done = subprocess.run(
         command,
         cwd=root,
@@ -128,7 +131,7 @@ def pdf(target: Path, root: Path = Path(".")) -> None:
 
     program = _chromium(required=True)
     prepare(root)
-    _jupyter_book(root, "custom", "singlehtml")
+    _jupyter_book(root, "--builder", "custom", "--custom-builder", "singlehtml")
     target.parent.mkdir(parents=True, exist_ok=True)
     with Browser(program, timeout=180) as browser:
         browser.open(root / SITE.parent / "singlehtml" / "index.html")

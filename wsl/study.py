@@ -16,7 +16,6 @@ import sys
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -42,6 +41,15 @@ def run_folder(runs: Path, profile: Profile, system: str, seed: int) -> Path:
 def check_system(system: str) -> None:
     if system not in SYSTEMS:
         raise StudyError(f"system {system!r} is unknown; choose one of {', '.join(SYSTEMS)}")
+
+
+def parse_target(text: str) -> tuple[str, int]:
+    """"weak_sup/1" -> ("weak_sup", 1); without a seed it is 0."""
+    system, _, seed = text.partition("/")
+    if seed and not seed.isdigit():
+        raise StudyError(f"{text!r}: the seed is not a number; write SYSTEM/SEED, e.g. weak_sup/1")
+    check_system(system)
+    return system, int(seed or 0)
 
 
 def trunk_of(profile: Profile, engine: str = "auto") -> Trunk:

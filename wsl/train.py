@@ -87,7 +87,7 @@ def pooled_loss(
     """
     head = getattr(model, "module", model)
     if how != "max" or head.ca.kernel_size != (1, 1):
-        return multilabel_loss(pool(model(features, masks), how), labels)
+        return multilabel_loss(pool(model(features.float(), masks), how), labels)
     maps = head.score_maps(features, masks)
     cells = global_max_pool(maps, allowed)[1]
     if not push_outside:
@@ -188,9 +188,7 @@ def train(
         loss_sum = 0.0
         stream = features.batches(list(shares), [[side] for side in sides])
         for mine, side, (maps,) in zip(shares, sides, stream, strict=True):
-            masks = head.dropout_masks(batch, profile.dropout, noise)
-            if masks is not None:
-                masks = tuple(mask[process.rank :: process.world] for mask in masks)
+            masks = head.dropout_masks(profile.dropout, noise)
             allowed = None
             if kind.startswith("masked_pool"):
                 allowed = allowed_cells(dataset, mine, side, profile.canvas, trunk).to(device)

@@ -1,0 +1,242 @@
+"""The subcommands of `wsl` that compute: plan, data scenes, features, train, predict, run, evolve, record, localize."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+RAW = argparse.RawDescriptionHelpFormatter
+PROFILE_HELP = "a profile's name (scenes, scenes-coco, voc-sample, coco-sample, voc2012, coco2014), or a TOML file"
+
+
+def add_profile_arguments(p: argparse.ArgumentParser, several: bool = False) -> None:
+    p.add_argument("profile", metavar="PROFILE", nargs="+" if several else None, help=PROFILE_HELP)
+    p.add_argument("--voc-root", metavar="DIR", help="folder of VOCdevkit, for profiles in the VOC layout")
+    p.add_argument("--coco-root", metavar="DIR", help="folder with annotations/, for profiles in the COCO layout")
+    p.add_argument("--trunk", help="frozen network in place of the profile's (efficientnet_lite0, alexnet, ...)")
+    p.add_argument("--weights", metavar="FILE", help="the trunk's weights: a local .safetensors, .npz or .pth file")
+    p.add_argument("--convention", help="what pixels these weights expect: imagenet, caffe or lite")
+    p.add_argument("--runs", type=Path, default=Path("runs"), metavar="DIR", help="where runs lie (default: runs)")
+
+
+def profile_of(args: argparse.Namespace, name: str | None = None):
+    """The profile that the arguments name, with their changes."""
+    from wsl.profile import load_profile
+
+    profile = load_profile(name or args.profile)
+    root = args.voc_root if profile.layout == "voc" else args.coco_root
+    changes = {"root": root, "trunk": args.trunk, "weights": args.weights, "convention": args.convention}
+    return load_profile(name or args.profile, **changes)
+
+
+def add_plan(subparsers) -> None:
+    p = subparsers.add_parser(
+        "plan",
+        formatter_class=RAW,
+        help="forecast of time, disk and memory before anything starts",
+        description="What the runs of one or more profiles will take on this machine. Runs that are there cost nothing.",
+        epilog="examples:\n  wsl plan scenes scenes-coco\n  wsl plan voc2012 --trunk alexnet",
+    )
+    add_profile_arguments(p, several=True)
+    p.set_defaults(run=run_plan)
+
+
+def run_plan(args: argparse.Namespace) -> int:
+    from wsl.plan import plan
+
+    print(plan([profile_of(args, name) for name in args.profile], args.runs))
+    return 0
+
+
+def add_data_scenes(subparsers) -> None:
+    p = subparsers.add_parser(
+        "scenes",
+        formatter_class=RAW,
+        help="draw the generated scenes of a profile, in the official layout",
+        description="Draw a profile's scenes to RUNS/data/PROFILE, in the VOC or COCO layout. Nothing is done if they\n"
+        "are there. For other profiles: check that the data root exists.",
+        epilog="example:\n  wsl data scenes scenes",
+    )
+    add_profile_arguments(p)
+    p.set_defaults(run=run_data_scenes)
+
+
+def run_data_scenes(args: argparse.Namespace) -> int:
+    from wsl.study import make_data
+
+    print(make_data(profile_of(args), args.runs))
+    return 0
+
+
+def add_features(subparsers) -> None:
+    p = subparsers.add_parser(
+        "features",
+        formatter_class=RAW,
+        help="compute the frozen features of the training images once",
+        description="Compute the frozen trunk's features of a profile's training images and keep them. `wsl train` does\n"
+        "this itself where needed; several trainings at a time want it done before.",
+    )
+    add_profile_arguments(p)
+    p.set_defaults(run=run_features)
+
+
+def run_features(args: argparse.Namespace) -> int:
+    from wsl.study import keep_features
+
+    keep_features(profile_of(args), args.runs)
+    return 0
+
+
+def add_train(subparsers) -> None:
+    p = subparsers.add_parser(
+        "train",
+        formatter_class=RAW,
+        help="train the adaptation layers of one system",
+        description="Train one head and keep it in its run's folder. An interrupted training resumes after its last epoch.",
+        epilog="""\
+examples:
+  wsl train scenes weak_sup
+  wsl train voc2012 weak_sup --voc-root ~/data --seed 1
+  torchrun --nproc-per-node 4 -m wsl.cli train coco2014 weak_sup --coco-root ~/coco""",
+    )
+    add_profile_arguments(p)
+    p.add_argument("system", metavar="SYSTEM", help="full_images, weak_sup, weak_sup@train_s1, ...")
+    p.add_argument("--seed", type=int, default=0, metavar="K")
+    p.add_argument("--record", action="store_true", help="keep the head of every epoch, for `wsl evolve`")
+    p.set_defaults(run=run_train)
+
+
+def run_train(args: argparse.Namespace) -> int:
+    from wsl.study import train_system
+
+    print(train_system(profile_of(args), args.system, args.seed, args.runs, args.record))
+    return 0
+
+
+def add_predict(subparsers) -> None:
+    p = subparsers.add_parser(
+        "predict",
+        formatter_class=RAW,
+        help="scores and points on the evaluation images, with trained heads",
+        description="Write the predictions tables of one or more runs from one pass of the trunk over the evaluation\nimages.",
+        epilog="example:\n  wsl predict scenes weak_sup/0 weak_sup/1 center/0 full_images/0",
+    )
+    add_profile_arguments(p)
+    p.add_argument("targets", metavar="SYSTEM[/SEED]", nargs="+", help="which runs; the seed is 0 unless given")
+    p.set_defaults(run=run_predict)
+
+
+def run_predict(args: argparse.Namespace) -> int:
+    from wsl.study import parse_target, predict_systems
+
+    targets = [parse_target(text) for text in args.targets]
+    for folder in predict_systems(profile_of(args), targets, args.runs):
+        print(folder)
+    return 0
+
+
+def add_run(subparsers) -> None:
+    p = subparsers.add_parser(
+        "run",
+        formatter_class=RAW,
+        help="one run from data to predictions: data, train and predict in turn",
+        description="Make one run again from nothing: what each manifest names as its command.",
+        epilog="example:\n  wsl run scenes weak_sup --seed 0",
+    )
+    add_profile_arguments(p)
+    p.add_argument("system", metavar="SYSTEM")
+    p.add_argument("--seed", type=int, default=0, metavar="K")
+    p.set_defaults(run=run_run)
+
+
+def run_run(args: argparse.Namespace) -> int:
+    from wsl.profile import head_of
+    from wsl.study import make_data, predict_systems, run_folder, train_system
+
+    profile = profile_of(args)
+    make_data(profile, args.runs)
+    head = head_of(args.system)
+    if not (run_folder(args.runs, profile, head, args.seed) / "head.safetensors").is_file():
+        train_system(profile, head, args.seed, args.runs)
+    print(*predict_systems(profile, [(args.system, args.seed)], args.runs), sep="\n")
+    return 0
+
+
+def add_evolve(subparsers) -> None:
+    p = subparsers.add_parser(
+        "evolve",
+        formatter_class=RAW,
+        help="score maps and measures after each epoch of a recorded training (Figure 1)",
+        description="From the heads that `wsl train PROFILE weak_sup --record` kept: measures on the evaluation images\n"
+        "after each epoch, the epoch of discovery of each object, and score maps of a few pictures.",
+    )
+    add_profile_arguments(p)
+    p.add_argument("--seed", type=int, default=0, metavar="K")
+    p.set_defaults(run=run_evolve)
+
+
+def run_evolve(args: argparse.Namespace) -> int:
+    from wsl.evolve import evolve
+
+    print(evolve(profile_of(args), args.seed, args.runs))
+    return 0
+
+
+def add_record(subparsers) -> None:
+    p = subparsers.add_parser(
+        "record",
+        help="copy finished runs into the recorded results of the book",
+        description="Copy tables, measures and manifests (no head, no picture) of finished runs into the recorded results.",
+    )
+    p.add_argument("folders", metavar="RUN", nargs="+", type=Path, help="RUNS/PROFILE/TRUNK/SYSTEM/seedK")
+    p.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="default: results")
+    p.set_defaults(run=run_record)
+
+
+def run_record(args: argparse.Namespace) -> int:
+    from wsl.study import record_run
+
+    for folder in args.folders:
+        print(record_run(folder, args.results))
+    return 0
+
+
+def add_localize(subparsers) -> None:
+    p = subparsers.add_parser(
+        "localize",
+        formatter_class=RAW,
+        help="find objects in your own photographs",
+        description="The classes found in each photograph, one point each, and a picture with heat maps and crosses.\n"
+        "The shipped head knows the 20 VOC classes; it was trained on real photographs.",
+        epilog="example:\n  wsl localize holiday.jpg --out found",
+    )
+    p.add_argument("images", metavar="IMAGE", nargs="+", type=Path)
+    p.add_argument("--head", type=Path, metavar="FILE", help="a head of `wsl train` in place of the shipped one")
+    p.add_argument("--weights", metavar="FILE", type=Path, help="the trunk's weights, if they are a local file")
+    p.add_argument("--convention", help="what pixels these weights expect: imagenet, caffe or lite")
+    p.add_argument("--out", type=Path, default=Path("."), metavar="DIR", help="folder for the pictures (default: here)")
+    p.add_argument("--json", action="store_true", help="print one JSON object")
+    p.set_defaults(run=run_localize)
+
+
+def run_localize(args: argparse.Namespace) -> int:
+    import json
+
+    from wsl.localize import draw, load_localizer
+
+    localizer = load_localizer(args.head, args.weights, args.convention)
+    report = []
+    for path in args.images:
+        result = localizer(path)
+        picture = draw(result, args.out / f"{path.stem}_localized.png")
+        found = result.found[result.found["probability"] >= 0.5]
+        report.append({"image": str(path), "picture": str(picture), "found": found.to_dict("records")})
+        if not args.json:
+            print(f"{path} -> {picture}")
+            print("  nothing found" if found.empty else found.round(3).to_string(index=False))
+    if args.json:
+        print(json.dumps({"images": report}))
+    return 0
+
+
+COMMANDS = (add_plan, add_features, add_train, add_predict, add_run, add_evolve, add_record, add_localize)

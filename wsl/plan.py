@@ -1,0 +1,159 @@
+"""A forecast of time, disk and memory before anything starts, from a few seconds of measuring on this machine."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from wsl.errors import StudyError
+from wsl.features import bytes_kept
+from wsl.geometry import side_at
+from wsl.model import Adaptation
+from wsl.predictions import find_runs
+from wsl.profile import Profile, head_of
+from wsl.study import feature_sides, trunk_of
+from wsl.trunk import Trunk
+
+OFFICIAL = {  # images of the official lists (COCO: instances JSON), for a plan without the data
+    ("voc", "2007"): {"train": 2501, "val": 2510},
+    ("voc", "2012"): {"train": 5717, "val": 5823},
+    ("coco", "2014"): {"train": 82783, "val": 40504},
+    ("coco", "2017"): {"train": 118287, "val": 5000},
+}
+DECODE_SECONDS = 0.006  # a photograph of 500 x 375 pixels onto its canvas, one core
+MEMORY_GIB = 2.0  # libraries, trunk and batches of one job; kept features are read from disk
+
+
+@dataclass(frozen=True)
+class Step:
+    """One line of the forecast."""
+
+    name: str
+    seconds: float
+    disk: float = 0.0  # bytes that stay
+
+
+@dataclass(frozen=True)
+class Speed:
+    """What `measure` found on this machine."""
+
+    pixel: float  # seconds of trunk per input pixel
+    cell: float  # seconds of searching a score map, per cell
+    step: float  # seconds of a training step on one cell a picture
+
+
+def measure(trunk: Trunk, canvas: int, hidden: int, classes: int) -> Speed:
+    """Time the trunk on one canvas and the head on a batch: about three seconds."""
+
+    def best(run, repeat: int = 3) -> float:
+        run()
+        times = []
+        for _ in range(repeat):
+            start = time.perf_counter()
+            run()
+            if trunk.device.type == "cuda":
+                torch.cuda.synchronize()
+            times.append(time.perf_counter() - start)
+        return min(times)
+
+    image = torch.zeros(1, 3, canvas, canvas)
+    head = Adaptation(trunk.channels, classes, hidden).to(trunk.device)
+    cells = torch.rand(16, trunk.channels, 16, 16, device=trunk.device)
+    few = torch.rand(16, trunk.channels, classes, 1, device=trunk.device)
+
+    def step() -> None:
+        head(few).square().sum().backward()
+
+    return Speed(best(lambda: trunk(image)) / canvas**2, best(lambda: head.score_maps(cells)) / (16 * 256), 2 * best(step))
+
+
+def counts(profile: Profile, runs: Path) -> dict[str, int]:
+    """Number of training and validation images: drawn, read from the data, or those of the official lists."""
+    if profile.generate:
+        return {split: profile.generate[split] for split in ("train", "val")}
+    if profile.root is not None:
+        return {split: len(profile.dataset(split, runs)) for split in ("train", "val")}
+    if (profile.layout, profile.year) in OFFICIAL:
+        return OFFICIAL[profile.layout, profile.year]
+    raise StudyError(f"profile {profile.name}: the number of images is unknown; give --{profile.layout}-root FOLDER")
+
+
+def forecast(profile: Profile, runs: Path, trunk: Trunk, speed: Speed) -> list[Step]:
+    """The steps that a profile takes, less the runs that are there."""
+    n = counts(profile, runs)
+    steps = []
+    if profile.generate and not (profile.data_root(runs) / "scenes.json").is_file():
+        from wsl import scenes
+
+        steps.append(Step("draw scenes", *scenes.forecast(profile.layout, sum(n.values()), profile.generate["size"])))
+    there = find_runs(runs)
+    there = set(zip(there.profile, there.trunk, there.system, there.seed, strict=True))
+    todo = [
+        (system, seed)
+        for system in profile.systems
+        for seed in profile.seeds
+        if (profile.name, profile.trunk, system, seed) not in there
+    ]
+    heads = [(s, k) for s, k in todo if s == head_of(s)]
+    sides = feature_sides(profile, sorted({s for s, _ in heads})) if heads else []
+    pixels = sum((side or trunk.input_size) ** 2 for side in sides)
+    if heads and profile.cache_features:
+        disk = bytes_kept(trunk, n["train"], sides)
+        steps.append(Step("features of the training images", n["train"] * (speed.pixel * pixels + DECODE_SECONDS), disk))
+    for system, _ in heads:
+        settings = profile.system_settings(system)
+        own = [side_at(s, profile.canvas) for s in settings.train_scales]
+        cells = 1 if system == "full_images" else sum(trunk.grid_cells(s) ** 2 for s in own) / len(own)
+        per_image = speed.cell * cells + speed.step / profile.batch
+        if not profile.cache_features:
+            per_image += speed.pixel * sum(s**2 for s in own) / len(own) + DECODE_SECONDS
+        steps.append(Step(f"train {system}", profile.epochs * n["train"] * per_image, 2 * 2**20))
+    if todo:
+        tested = [side_at(s, profile.canvas) for s in profile.test_scales]
+        trunk_time = speed.pixel * sum(s**2 for s in tested) + DECODE_SECONDS
+        head_time = speed.cell * sum(trunk.grid_cells(s) ** 2 for s in tested) * len(todo)
+        steps.append(Step(f"predict with {len(todo)} runs", n["val"] * (trunk_time + head_time), len(todo) * 2**20))
+    return steps
+
+
+def plan(profiles: list[Profile], runs: Path) -> str:
+    """The forecast as text."""
+    lines, total, disk = [], 0.0, 0.0
+    speeds: dict[tuple, Speed] = {}
+    for profile in profiles:
+        trunk = trunk_of(profile)
+        classes = 20 if profile.layout == "voc" else 80
+        key = (profile.trunk, profile.weights, profile.canvas, profile.hidden, classes)
+        if key not in speeds:
+            speeds[key] = measure(trunk, profile.canvas, profile.hidden, classes)
+        steps = forecast(profile, runs, trunk, speeds[key])
+        title = profile.title or profile.name
+        lines.append(f"{profile.name}: {title}, trunk {profile.trunk} on {trunk.device.type} ({trunk.engine})")
+        merged: dict[str, list[Step]] = {}
+        for step in steps:
+            merged.setdefault(step.name, []).append(step)
+        for name, same in merged.items():
+            seconds, size = sum(s.seconds for s in same), sum(s.disk for s in same)
+            times = f" x {len(same)}" if len(same) > 1 else ""
+            lines.append(f"  {name + times:44s} {duration(seconds):>9s} {size / 2**30:8.2f} GiB")
+        if not steps:
+            lines.append("  every run is there")
+        total += sum(s.seconds for s in steps)
+        disk += sum(s.disk for s in steps)
+    free = shutil.disk_usage(Path(runs).resolve() if Path(runs).exists() else Path.cwd()).free
+    lines.append(f"in all about {duration(total)}, {disk / 2**30:.1f} GiB of disk ({free / 2**30:.0f} GiB free)")
+    lines.append(f"and up to {MEMORY_GIB:.0f} GiB of memory a job; measured on this machine just now")
+    if disk > free:
+        raise StudyError("\n".join(lines) + f"\n{runs}: not enough disk; free some, or choose another folder with --runs")
+    return "\n".join(lines)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
