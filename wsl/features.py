@@ -66,7 +66,7 @@ class Features:
         self.trunk, self.dataset, self.canvas, self.folder = trunk, dataset, canvas, folder
 
     def batches(self, indices: Sequence[Sequence[int]], sides: Sequence[Sequence[Side]]) -> Iterator[list[Tensor]]:
-        """For each batch of indices, its features at each of its sides: (B, C, n, m) on the trunk's device; bfloat16 where kept."""
+        """For each batch of indices, its features at each of its sides: (B, C, n, m) on the trunk's device."""
         if self.folder is not None:
             arrays = {side: np.load(self.folder / f"{side}.npy", mmap_mode="r") for side in set(chain(*sides))}
             for batch, wanted in zip(indices, sides, strict=True):

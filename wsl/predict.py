@@ -14,7 +14,6 @@ from itertools import chain
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
 from tqdm import tqdm
 
 from wsl.dataset import Dataset

@@ -12,7 +12,6 @@ import platform
 import shlex
 import shutil
 import subprocess
-import sys
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -29,7 +28,7 @@ from wsl.geometry import side_at
 from wsl.model import check_head, load_head
 from wsl.predict import Tester, center_prediction, predict
 from wsl.predictions import read_run, write_run
-from wsl.profile import SYSTEMS, TRAINED, Profile, head_of
+from wsl.profile import SYSTEMS, Profile, head_of
 from wsl.train import train
 from wsl.trunk import Trunk, load_trunk
 

@@ -1,0 +1,97 @@
+"""The adaptation layers, global max-pooling, Eq. 1 and training."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from wsl import model
+from wsl.errors import StudyError
+from wsl.model import Adaptation, global_max_pool, load_head, multilabel_loss, pool, save_head
+from wsl.train import pooled_loss
+
+
+@pytest.fixture
+def setting(monkeypatch):
+    monkeypatch.setattr(model, "SEARCH_DTYPE", torch.float32)  # exact: the search in full precision
+    generator = torch.Generator().manual_seed(0)
+    torch.manual_seed(0)
+    head = Adaptation(6, 3, hidden=8)
+    head.mean.copy_(torch.rand(6, 1, 1, generator=generator))
+    head.std.copy_(0.5 + torch.rand(6, 1, 1, generator=generator))
+    features = torch.randn(4, 6, 5, 7, generator=generator)
+    labels = torch.tensor([[1, -1, 0], [-1, 1, 1], [1, 1, -1], [-1, -1, -1]]).float()
+    return head, features, labels, head.dropout_masks(0.5, generator)
+
+
+def test_eq_1_by_hand():
+    """Two images, three classes; label 0 is left out; sum over classes, mean over the batch."""
+    scores = torch.tensor([[0.0, 2.0, 9.0], [-1.0, 0.5, 0.0]])
+    labels = torch.tensor([[1.0, -1.0, 0.0], [-1.0, 1.0, 1.0]])
+    first = math.log(2) + math.log(1 + math.exp(2))
+    second = math.log(1 + math.exp(-1)) + math.log(1 + math.exp(-0.5)) + math.log(2)
+    assert multilabel_loss(scores, labels).item() == pytest.approx((first + second) / 2, rel=1e-6)
+
+
+def gradients(head, loss):
+    head.zero_grad()
+    loss.backward()
+    return [p.grad.clone() for p in head.parameters()]
+
+
+def test_searching_winners_equals_max_pooling_the_whole_map(setting):
+    head, features, labels, masks = setting
+    dense = multilabel_loss(pool(head(features, masks), "max"), labels)
+    searched = pooled_loss(head, features, labels, masks)
+    torch.testing.assert_close(searched, dense)
+    torch.testing.assert_close(gradients(head, searched), gradients(head, dense))
+    torch.testing.assert_close(head.score_maps(features, masks), head(features, masks).detach())
+
+
+def test_masked_pooling_and_its_outside_penalty(setting):
+    head, features, labels, masks = setting
+    allowed = torch.ones(4, 3, 5, 7, dtype=torch.bool)
+    allowed[labels > 0] = False
+    allowed[..., 2, 3] = True  # one cell for positive classes, all for negative ones
+    maps = head(features, masks)
+    inside = torch.where(labels > 0, maps[..., 2, 3], maps.flatten(2).amax(2))
+    expected = multilabel_loss(inside, labels)
+    torch.testing.assert_close(pooled_loss(head, features, labels, masks, allowed=allowed), expected)
+    outside = maps.masked_fill(allowed, -torch.inf).flatten(2).amax(2)
+    penalty = (torch.nn.functional.softplus(outside) * (labels > 0)).sum(1).mean()
+    pushed = pooled_loss(head, features, labels, masks, allowed=allowed, push_outside=True)
+    torch.testing.assert_close(pushed, expected + penalty)
+
+
+def test_ties_go_to_the_first_cell():
+    assert global_max_pool(torch.zeros(1, 2, 3, 3))[1].tolist() == [[0, 0]]
+
+
+def test_pooling_lies_between_mean_and_max():
+    maps = torch.randn(2, 3, 4, 4)
+    values = [pool(maps, how) for how in ("mean", "lse", "max")]
+    assert (values[0] <= values[1]).all() and (values[1] <= values[2]).all()
+    assert (pool(maps, "topk") <= values[2]).all()
+    with pytest.raises(StudyError, match="pooling 'best' is unknown"):
+        pool(maps, "best")
+
+
+def test_head_file_round_trip_and_refusals(tmp_path, setting):
+    head = setting[0]
+    path = tmp_path / "head.safetensors"
+    about = {"classes": ["a", "b", "c"], "trunk": "t", "weights_sha256": "w"}
+    save_head(path, head, about)
+    again, read = load_head(path)
+    assert read == about
+    np.testing.assert_allclose(again.ca.weight.detach(), head.ca.weight.detach(), atol=1e-3)
+    model.check_head(path, read, "t", "w", ("a", "b", "c"))
+    with pytest.raises(StudyError, match="trained on trunk 't'"):
+        model.check_head(path, read, "other", "w")
+    with pytest.raises(StudyError, match="class list differs"):
+        model.check_head(path, read, "t", "w", ("a", "b", "d"))
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(StudyError, match="head.safetensors: not a head"):
+        load_head(path)
+    with pytest.raises(StudyError, match="no such head"):
+        load_head(tmp_path / "none.safetensors")
