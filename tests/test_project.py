@@ -1,5 +1,6 @@
 """The project's own files agree with each other: requirements, environments, notebooks, the book's pages."""
 
+import importlib.metadata
 import re
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ import nbformat
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from wsl.site import toc_pages
@@ -54,6 +56,18 @@ def test_constraints_name_versions_only():
     assert all(
         re.fullmatch(r"[A-Za-z0-9_.\-]+", name) and "/" not in version for name, version in pins().items()
     )
+
+
+def test_pinned_versions_install_on_every_supported_python():
+    """A pin that needs 3.11.5 would keep the whole set from a system whose Python is 3.11.2."""
+    oldest = PROJECT["requires-python"].removeprefix(">=") + ".0"
+    for name, version in pins().items():
+        try:
+            metadata = importlib.metadata.metadata(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+        needs = metadata.get("Requires-Python")
+        assert metadata["Version"] != version or not needs or oldest in SpecifierSet(needs), (name, needs)
 
 
 def test_every_third_party_import_is_declared():
