@@ -5,8 +5,10 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from safetensors.numpy import save_file
 
-from wsl import figures, pictures, predictions, report
+from wsl import figures, gallery, pictures, predictions, report
+from wsl.photographs import PHOTOGRAPHS
 from wsl.voc import CLASSES
 
 
@@ -77,9 +79,7 @@ def test_a_system_without_points_has_no_location(roots):
 
 
 def test_difference_is_paired_and_said_in_words(roots):
-    weak, full = (
-        report.load(roots / "results", "voc-sample", "trunk", s) for s in ("weak_sup", "full_images")
-    )
+    weak, full = (report.load(roots / "results", "voc-sample", "trunk", s) for s in ("weak_sup", "full_images"))
     d = report.difference(weak, full)
     assert d["low"] < d["value"] < d["high"]
     assert d["value"] == pytest.approx(100 * (weak.classification.value - full.classification.value))
@@ -99,9 +99,7 @@ def test_tables_tell_sources_apart_and_link_to_runs(roots):
         heads = re.findall(r"<th [^>]*src-(real|scenes)[^>]*>(.*?)</th>", html)
         assert heads and not any("VOC 2012" in text or "COCO 2014" in text for _, text in heads)
     html = report.table1(columns(roots))
-    assert (
-        "not comparable with the test column" in html and "pottedplant" in html and "81.7" not in html[:300]
-    )
+    assert "not comparable with the test column" in html and "pottedplant" in html and "81.7" not in html[:300]
     rows = re.findall(r"<tr>(.*?)</tr>", html.split("<tbody>")[1], re.S)
     assert len(rows) == 21 and {row.count("<td") for row in rows} == {7 + 6}
 
@@ -132,9 +130,7 @@ def test_evolution_and_discovery(roots):
     folder = roots / "runs" / "scenes" / "trunk" / "weak_sup" / "seed0"
     assert report.evolution(roots / "runs", "scenes", "trunk") is None
     assert report.discovery(roots / "runs", "scenes", "trunk") is None
-    (folder / "evolution.csv").write_text(
-        "epoch,class,ap,location_ap\n0,cat,0.1,0.0\n0,dog,0.3,0.2\n1,cat,0.5,0.4\n1,dog,,\n"
-    )
+    (folder / "evolution.csv").write_text("epoch,class,ap,location_ap\n0,cat,0.1,0.0\n0,dog,0.3,0.2\n1,cat,0.5,0.4\n1,dog,,\n")
     (folder / "discovery.csv").write_text(
         "image,class,appearance,epoch\n1,cat,usual,0\n2,cat,usual,1\n3,cat,unusual,\n4,cat,unusual,1\n"
     )
@@ -170,3 +166,52 @@ def test_slider_shows_one_frame_and_names_all():
     html = pictures.slider(frames, ["epoch 0", "epoch 1", "epoch 2"], "a motorbike")
     assert html.count("<img") == 3 and html.count(" hidden>") == 2
     assert 'max="2"' in html and "<noscript>" in html and 'alt="a motorbike, epoch 1"' in html
+
+
+def test_outcomes_of_weak_supervision(roots):
+    table = gallery.weak_sup_table(roots / "results", "voc-sample", "trunk")
+    counts = gallery.outcome_shares(table)
+    announced = int(((table["score"] > 0) & (table["label"] != 0)).sum())
+    assert sum(counts.values()) - counts["not announced"] == announced
+    assert counts["found"] == ((table["score"] > 0) & (table["label"] > 0) & (table["distance"] <= 18)).sum()
+    chosen = gallery.choose(table, "found", 5)
+    assert len(chosen) == len(set(chosen)) == 5
+    assert all(gallery.names_with(table, image, "found") for image in chosen)
+    first = table[(table["image"] == chosen[0]) & (table["outcome"] == "found")]
+    assert first["score"].max() == table.loc[table["outcome"] == "found", "score"].groupby(table["class"]).max().max()
+    assert gallery.weak_sup_table(roots / "runs", "scenes-coco", "trunk") is None
+    assert report.NOT_ATTEMPTED in gallery.outcome_table([(roots / "runs", "scenes-coco")], "trunk")
+
+
+def test_pictures_that_are_not_here_are_none(tmp_path):
+    assert gallery.dataset_of("scenes", tmp_path) is None
+    assert gallery.dataset_of("voc-sample", tmp_path) is None
+    assert gallery.evolution_maps(tmp_path, "scenes", "trunk") == {}
+    assert gallery.evolution_columns(tmp_path, "scenes", "trunk", None) == ([], [])
+    assert gallery.picture("000001") is None
+    assert gallery.cards(None, None, "found", 3) == []
+
+
+def test_recorded_maps_are_laid_over_the_packaged_photograph(tmp_path):
+    folder = report.run_folder(tmp_path, "voc-sample", "trunk", "weak_sup")
+    folder.mkdir(parents=True)
+    maps = np.linspace(-2, 2, 3 * 15 * 15).reshape(3, 15, 15).astype(np.float16)
+    save_file({"motorcycle_left/motorbike": maps}, folder / "evolution.safetensors")
+    columns, labels = gallery.evolution_columns(tmp_path, "voc-sample", "trunk", None)
+    assert labels == ["image", "epoch 0", "epoch 1", "epoch 2"]
+    assert columns[0][0] == "motorbike" and len(columns[0][1]) == 4
+    assert pictures.grid(columns, labels).count("<img") == 4
+
+
+@pytest.mark.parametrize("name", PHOTOGRAPHS)
+def test_packaged_photographs_are_there_and_say_their_terms(name):
+    photograph = PHOTOGRAPHS[name]
+    assert photograph.read().ndim == 3 and len(photograph.terms) > 40
+
+
+def test_labels_of_crosses_do_not_overlap_and_stay_inside():
+    image = np.zeros((100, 200, 3), np.uint8)
+    svg = pictures.with_points(image, [(190, 50, "motorbike 1.00"), (188, 50, "person 0.90")], "alt")
+    places = [(float(x), float(y), a) for x, y, a in re.findall(r'<text x="([\d.]+)" y="([\d.]+)" text-anchor="(\w+)"', svg)]
+    assert abs(places[0][1] - places[1][1]) >= 8 and {a for *_, a in places} == {"end"}
+    assert all(0 < x <= 200 for x, _, _ in places)

@@ -106,9 +106,7 @@ def class_bars(bars, order, title=""):
         ap = 100 * table["ap"].to_numpy(float)
         axis.bar(x, ap, width=0.82 - 0.34 * k, color=colour, alpha=0.9, label=label, zorder=2 + k)
         spread = np.abs(100 * table[["low", "high"]].to_numpy(float).T - ap)
-        axis.errorbar(
-            x + 0.12 * (2 * k - len(bars) + 1), ap, spread, fmt="none", ecolor=_INK, elinewidth=0.7, zorder=5
-        )
+        axis.errorbar(x + 0.12 * (2 * k - len(bars) + 1), ap, spread, fmt="none", ecolor=_INK, elinewidth=0.7, zorder=5)
     axis.set_xticks(x, order, rotation=90, fontsize=8)
     axis.set(xlim=(-0.7, len(order) - 0.3), ylim=(0, 100), ylabel="AP, %")
     axis.grid(axis="y")
@@ -138,12 +136,11 @@ def evolution_curve(panels):
     for axis, (title, table) in zip(axes[0], panels.items(), strict=False):
         ends = []
         for column, colour in (("classification", WEAK_SUP), ("location", LOCATION)):
-            axis.plot(
-                table["epoch"], 100 * table[column], color=colour, marker="o", markersize=3, linewidth=1.6
-            )
+            axis.plot(table["epoch"], 100 * table[column], color=colour, marker="o", markersize=3, linewidth=1.6)
             ends.append((100 * table[column].iloc[-1], column, colour))
         _end_labels(axis, ends, table["epoch"].iloc[-1], 6)
         axis.set(xlabel="epoch (0 = untrained)", ylim=(0, 100), title=title)
+        axis.xaxis.get_major_locator().set_params(integer=True)
         axis.grid(axis="y")
     axes[0, 0].set_ylabel("mAP on held-out images, %")
     return figure
@@ -162,7 +159,8 @@ def discovery_curve(tables):
         axis.step(share.index, 100 * share, where="post", color=colour, linewidth=1.6)
         ends.append((100 * share.iloc[-1], name, colour))
     _end_labels(axis, ends, max(s.index[-1] for s in tables.values()), 6)
-    axis.set(xlabel="epoch", ylabel="objects found for good, %", ylim=(0, 100))
+    axis.set(xlabel="epoch", ylabel="objects discovered, %", ylim=(0, 100))
+    axis.xaxis.get_major_locator().set_params(integer=True)
     axis.grid(axis="y")
     return figure
 

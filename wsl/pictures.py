@@ -68,7 +68,8 @@ def with_points(image: np.ndarray, points, alt: str, width: int = 420, boxes=())
     """
     height, full = image.shape[:2]
     unit = full / 100  # line widths and letters follow the picture's width
-    marks = [_box(box, unit) for box in boxes] + [_cross(*point, full, unit) for point in points]
+    marks = [_box(box, unit) for box in boxes] + [_cross(x, y, unit) for x, y, _ in points]
+    marks += _labels(points, full, unit)
     return (
         f'<svg role="img" aria-label="{html.escape(alt)}" viewBox="0 0 {full} {height}" '
         f'style="width:100%;max-width:{width}px;height:auto;display:block">'
@@ -84,19 +85,31 @@ def _box(box, unit: float) -> str:
     return f'<rect {place} stroke="#000" stroke-width="{unit:.2f}"/><rect {place} stroke="#fff" {dashes}/>'
 
 
-def _cross(x: float, y: float, label: str, full: int, unit: float) -> str:
+def _cross(x: float, y: float, unit: float) -> str:
     arm = 3 * unit
     path = f"M{x - arm:.1f},{y:.1f}h{2 * arm:.1f}M{x:.1f},{y - arm:.1f}v{2 * arm:.1f}"
     lines = [(1.7, "#000"), (1.0, YELLOW)]  # a dark rim keeps the cross visible on bright ground
-    strokes = [f'<path d="{path}" stroke="{colour}" stroke-width="{w * unit:.2f}"/>' for w, colour in lines]
-    right = x <= 0.65 * full  # the label turns inwards near the right and the upper edge
-    text_x, text_y = x + (1.2 if right else -1.2) * arm, y - 0.4 * arm if y > 8 * unit else y + 2.2 * arm
-    anchor = "start" if right else "end"
-    return (
-        f'{"".join(strokes)}<text x="{text_x:.1f}" y="{text_y:.1f}" text-anchor="{anchor}" '
-        f'font-size="{4.4 * unit:.1f}" font-family="system-ui, sans-serif" font-weight="600" fill="{YELLOW}" '
-        f'stroke="#000" stroke-width="{0.9 * unit:.2f}" paint-order="stroke">{html.escape(label)}</text>'
-    )
+    return "".join(f'<path d="{path}" stroke="{colour}" stroke-width="{w * unit:.2f}"/>' for w, colour in lines)
+
+
+def _labels(points, full: int, unit: float) -> list[str]:
+    """Labels beside their crosses: turned inwards at the right edge, moved down where they would overlap."""
+    size, taken, out = 4.4 * unit, [], []
+    for x, y, label in sorted(points, key=lambda point: point[1]):
+        length = 0.6 * size * len(label)
+        right = x + 4 * unit + length <= full or x - 4 * unit < length
+        left = x + 4 * unit if right else x - 4 * unit - length
+        baseline = max(y - unit, size)
+        while any(abs(baseline - b) < 1.1 * size and left < r and l < left + length for l, r, b in taken):  # noqa: E741
+            baseline += 0.3 * size
+        taken.append((left, left + length, baseline))
+        out.append(
+            f'<text x="{left if right else left + length:.1f}" y="{baseline:.1f}" '
+            f'text-anchor="{"start" if right else "end"}" font-size="{size:.1f}" font-weight="600" '
+            f'font-family="system-ui, sans-serif" fill="{YELLOW}" stroke="#000" '
+            f'stroke-width="{0.9 * unit:.2f}" paint-order="stroke">{html.escape(label)}</text>'
+        )
+    return out
 
 
 def gallery(cards, columns: int = 3) -> Html:

@@ -82,11 +82,7 @@ class Run:
     def anchor(self) -> str:
         """Id of the run's entry on the Runs page; `-here`: made here, on real photographs."""
         name = f"{self.profile}-{self.trunk}-{self.system}-seed{self.seed}"
-        return (
-            name
-            if self.recorded != is_scenes(self.profile)
-            else name + ("-recorded" if self.recorded else "-here")
-        )
+        return name if self.recorded != is_scenes(self.profile) else name + ("-recorded" if self.recorded else "-here")
 
 
 def run_folder(root: Path | str, profile: str, trunk: str, system: str, seed: int = 0) -> Path:
@@ -95,10 +91,7 @@ def run_folder(root: Path | str, profile: str, trunk: str, system: str, seed: in
 
 def find_runs(root: Path | str, profile: str = "", trunk: str = "", system: str = "") -> list[Run]:
     """The whole runs below `root`, all or those of the names given, sorted; none where it is absent."""
-    runs = [
-        Run(row.path, row.profile, row.trunk, row.system, row.seed)
-        for row in predictions.find_runs(root).itertuples()
-    ]
+    runs = [Run(row.path, row.profile, row.trunk, row.system, row.seed) for row in predictions.find_runs(root).itertuples()]
     wanted = {"profile": profile, "trunk": trunk, "system": system}
     chosen = [run for run in runs if all(value in ("", getattr(run, key)) for key, value in wanted.items())]
     return sorted(chosen, key=lambda run: (run.profile, run.trunk, run.system, run.seed))
@@ -158,9 +151,7 @@ def _result(runs: tuple[Run, ...]) -> Result:
     scored = [from_table(predictions.read_run(r.folder)[0], source=str(r.folder)) for r in runs]
     classes, n_images = scored[0].classes, len(scored[0].images)
     hits = [s.hits(TOLERANCE) for s in scored]
-    resamples = [
-        metrics.bootstrap(s.scores, s.labels, h, RESAMPLES) for s, h in zip(scored, hits, strict=True)
-    ]
+    resamples = [metrics.bootstrap(s.scores, s.labels, h, RESAMPLES) for s, h in zip(scored, hits, strict=True)]
     values = [metrics.per_class(s.scores, s.labels) for s in scored]
     classification = _measure(values, [r.ap for r in resamples], classes)
     location = None
@@ -327,9 +318,7 @@ def table2(voc: list[Column], coco: list[Column], metric: str) -> Html:
     heads = [[("", 1, "")], [("setup", 1, "")]]
     for short, name, columns in groups:
         heads[0].append((name, 1 + len(columns), ""))
-        heads[1].append(
-            (f"paper: {'VOC 2012' if short == 'voc' else 'COCO 2014'} validation", 1, "src-paper")
-        )
+        heads[1].append((f"paper: {'VOC 2012' if short == 'voc' else 'COCO 2014'} validation", 1, "src-paper"))
         heads[1] += [(column.head(), 1, column.kind) for column in columns]
     rows = []
     for letter, systems in TABLE2_SYSTEMS.items():
@@ -352,23 +341,17 @@ def table1(columns: list[Column]) -> Html:
     """Table 1 with classes as rows: the paper's A to G, then our B, F and G on each data set."""
     printed = paper.table1()
     heads = [[("", 1, ""), ("paper: VOC 2012 test", len(printed), "src-paper")], [("class", 1, "")]]
-    heads[1] += [
-        (f"{row}<br><small>{html.escape(printed.loc[row, 'method'])}</small>", 1, "src-paper")
-        for row in printed.index
-    ]
+    heads[1] += [(f"{row}<br><small>{html.escape(printed.loc[row, 'method'])}</small>", 1, "src-paper") for row in printed.index]
     results = []
     for column in columns:
-        heads[0].append(
-            (f"{column.head()}<br><small>not comparable with the test column</small>", 3, column.kind)
-        )
+        heads[0].append((f"{column.head()}<br><small>not comparable with the test column</small>", 3, column.kind))
         for row, system in TABLE1_SYSTEMS.items():
             heads[1].append((f"{row}<br><small>{METHODS[system]}</small>", 1, column.kind))
             results.append((column.kind, column.load(system)))
     rows = [
         (
             "mAP",
-            [paper_cell(printed.loc[r, "mAP"]) for r in printed.index]
-            + [_mean_cell(k, r) for k, r in results],
+            [paper_cell(printed.loc[r, "mAP"]) for r in printed.index] + [_mean_cell(k, r) for k, r in results],
         )
     ]
     for short, name in paper.VOC_NAMES.items():
@@ -501,7 +484,9 @@ def discovery_epochs(root, profile: str, trunk: str, seed: int = 0) -> pd.DataFr
     path = run_folder(root, profile, trunk, "weak_sup", seed) / "discovery.csv"
     if not path.is_file():
         return None
-    found = pd.read_csv(path).fillna({"appearance": "all"})
+    found = pd.read_csv(path)
+    other = "both kinds in one picture" if found["appearance"].notna().any() else "all objects"
+    found = found.fillna({"appearance": other})
     by = found.groupby("appearance")["epoch"]
     return pd.DataFrame({"objects": by.size(), "found": by.count() / by.size(), "median_epoch": by.median()})
 
