@@ -73,13 +73,21 @@ def test_coco_layout_loads_with_official_categories(coco_root):
 
 
 def test_boxes_are_tight_around_what_remains_visible():
-    """Drawn twice, with and without one object: the pixels that change lie in its box (and its soft shadow's)."""
+    """A map of the topmost object per pixel, as the renderer keeps it."""
     owner = np.full((20, 30), -1)
     owner[3:7, 5:12] = 0
     owner[5:9, 10:14] = 1  # covers a corner of object 0
     plan = [{"name": "dog", "pose": "usual"}, {"name": None}]
     (thing,) = scenes._things(plan, owner, [(28, False), (16, False)], scenes._table()["classes"], "coco")
     assert thing.box == (5, 3, 12, 7) and thing.area == 24
+
+
+@pytest.mark.parametrize("name", ["tw:1f408", "own:bench", "fa:bicycle"])
+def test_drawings_are_cropped_to_what_is_more_than_half_covered(name):
+    rng = np.random.default_rng(0)
+    solid = scenes_art.dress(rng, name, 80, 15.0, True, (0.5, 1.0)).alpha >= 0.5
+    assert solid[0].any() and solid[-1].any() and solid[:, 0].any() and solid[:, -1].any()
+    assert 60 <= max(solid.shape) <= 110
 
 
 def test_boxes_lie_inside_the_picture_and_sizes_spread():

@@ -45,6 +45,9 @@ SPLITS = ("train", "val")
 FORMAT = 1  # raised whenever the pictures change for the same seed
 USUAL = 0.8  # share of objects shown by a usual drawing
 IN_CONTEXT = 0.85  # share of objects drawn from the classes of the place, the rest from all classes
+COUNTS = {"voc": [0.2, 0.28, 0.24, 0.16, 0.09, 0.03], "coco": [0.08, 0.2, 0.24, 0.22, 0.16, 0.1]}  # of 1 .. 6 objects
+CUT_OFF = 0.12  # share of objects that the border of the picture may cut off
+CROWDS = 0.03  # share of COCO-layout pictures with a flock of one class
 MIN_LABELLED = 20  # visible pixels below which an object is not annotated at all
 
 
@@ -129,62 +132,53 @@ def _plan(rng, layout, known, place, size) -> list[dict]:
     here = {n: p for n, p in place["classes"].items() if n in known} or dict.fromkeys(names, 1)
     local = np.array([here.get(n, 0) for n in names], float)
     local /= local.sum()
-    count = rng.choice(
-        [1, 2, 3, 4, 5, 6],
-        p=[0.2, 0.28, 0.24, 0.16, 0.09, 0.03] if layout == "voc" else [0.08, 0.2, 0.24, 0.22, 0.16, 0.1],
-    )
     plan = []
-    for _ in range(count):
-        name = names[rng.choice(len(names), p=local)] if rng.random() < IN_CONTEXT else names[rng.integers(len(names))]
+    for _ in range(rng.choice(np.arange(1, 7), p=COUNTS[layout])):
+        fits = rng.random() < IN_CONTEXT
+        name = names[rng.choice(len(names), p=local) if fits else rng.integers(len(names))]
         plan.append(_object(rng, known, name, _log_uniform(rng, 0.08, 0.7) * size))
         if rng.random() < 0.12:  # its like stands by, so that a class often comes in numbers
             plan.append(_object(rng, known, name, plan[-1]["longest"] * rng.uniform(0.6, 1.0)))
-    if layout == "coco" and rng.random() < 0.03:
-        name, longest = names[rng.choice(len(names), p=local)], size * rng.uniform(0.035, 0.06)
-        flock = _object(rng, known, name, longest)
-        plan += [flock | {"crowd": True, "longest": longest * rng.uniform(0.8, 1.2)} for _ in range(rng.integers(9, 18))]
-
-    table = _table()
-    strangers = [d for n, c in table["classes"].items() if n not in known and not c.get("voc_lookalike") for d in c["usual"]]
-    for _ in range(rng.integers(4, 11)):
-        kind = rng.random()
-        if kind < 0.5:
-            pool = place["things"]
-        elif kind < 0.75 and layout == "voc":
-            near = [
-                d
-                for n in place["classes"]
-                if n not in known and not table["classes"][n].get("voc_lookalike")
-                for d in table["classes"][n]["usual"]
-            ]
-            pool = near or strangers
-        else:
-            pool = table["things"]["anywhere"]
-        plan.append(
-            {
-                "name": None,
-                "drawing": pool[rng.integers(len(pool))],
-                "longest": _log_uniform(rng, 0.08, 0.36) * size,
-                "tilt": rng.normal(0, 5),
-                "natural": rng.random() < 0.6,
-                "place": "any" if kind > 0.6 else "ground",
-            }
-        )
-    return plan
+    if layout == "coco" and rng.random() < CROWDS:
+        longest = size * rng.uniform(0.035, 0.06)
+        one = _object(rng, known, names[rng.choice(len(names), p=local)], longest) | {"crowd": True}
+        plan += [one | {"longest": longest * rng.uniform(0.8, 1.2)} for _ in range(rng.integers(9, 18))]
+    return plan + [_stranger(rng, known, place, size) for _ in range(rng.integers(4, 11))]
 
 
 def _object(rng, known, name, longest) -> dict:
+    """An object of a class: drawing, tilt in degrees, where it stands."""
     c = known[name]
     pose = "usual" if rng.random() < USUAL else "unusual"
-    drawings = c[pose]
     return {
         "name": name,
         "pose": pose,
-        "drawing": drawings[rng.integers(len(drawings))],
+        "drawing": c[pose][rng.integers(len(c[pose]))],
         "longest": longest,
         "tilt": np.clip(rng.normal(0, 8), -20, 20),
         "natural": c.get("natural", False),
         "place": c.get("place", "ground"),
+    }
+
+
+def _stranger(rng, known, place, size) -> dict:
+    """A thing of no class of the layout: one that fits the place, one of COCO's classes in a VOC scene, or any."""
+    kind, table = rng.random(), _table()
+    foreign = {n: c for n, c in table["classes"].items() if n not in known and not c.get("voc_lookalike")}
+    if kind < 0.5:
+        pool = place["things"]
+    elif kind < 0.75 and foreign:
+        near = [n for n in place["classes"] if n in foreign] or foreign
+        pool = [d for n in near for d in foreign[n]["usual"]]
+    else:
+        pool = table["things"]["anywhere"]
+    return {
+        "name": None,
+        "drawing": pool[rng.integers(len(pool))],
+        "longest": _log_uniform(rng, 0.08, 0.36) * size,
+        "tilt": rng.normal(0, 5),
+        "natural": rng.random() < 0.6,
+        "place": "any" if kind > 0.6 else "ground",
     }
 
 
@@ -193,35 +187,42 @@ def _log_uniform(rng, low, high):
 
 
 def _settle(rng, plan, horizon, w, h) -> list[dict]:
-    """Gives every object the centre (cx, cy) and a depth; larger ones stand nearer, and overlap is mostly avoided."""
+    """Gives every object its centre (cx, cy), mostly without overlap, and sorts them from far to near."""
     taken: list[tuple[float, float, float]] = []
     flock = (rng.uniform(0.25, 0.75) * w, rng.uniform(0.3, 0.8) * h)
     for item in sorted(plan, key=lambda p: -p["longest"]):
-        s = item["longest"]
+        s, crowd = item["longest"], item.get("crowd", False)
         for attempt in range(25):
-            if item.get("crowd"):
+            if crowd:
                 cx, cy = flock[0] + rng.normal(0, 2.2 * s), flock[1] + rng.normal(0, 1.3 * s)
-            elif rng.random() < 0.12:  # cut off by the border
-                edge = rng.integers(3)
-                cx = (rng.uniform(-0.15, 0.22) * s, w - rng.uniform(-0.15, 0.22) * s, rng.uniform(0, w))[edge]
-                cy = h - rng.uniform(0.0, 0.2) * s if edge == 2 else rng.uniform(horizon - 0.2 * s, max(h - 0.5 * s, horizon))
             else:
-                cx = rng.uniform(min(0.5 * s, 0.5 * w), max(w - 0.5 * s, 0.5 * w))
-                low, high = 0.5 * s, h - 0.5 * s
-                if item["place"] == "ground" and rng.random() < 0.9:
-                    low = np.clip(horizon + 0.04 * h - 0.3 * s, low, max(high, low))
-                elif item["place"] == "air" and rng.random() < 0.9:
-                    high = np.clip(horizon, low, max(high, low))
-                near = np.clip((s / max(w, h) - 0.08) / 0.5, 0, 1)
-                t = rng.beta(1 + 2 * near, 1 + 2 * (1 - near)) if item["place"] == "ground" else rng.random()
-                cy = low + t * max(high - low, 0.0) if high > low else 0.5 * h
-            free = max((_overlap((cx, cy, s), other) for other in taken), default=0.0)
-            limit = 0.75 if item.get("crowd") else (0.12 if attempt < 12 else 0.45)
-            if free <= limit:
+                cx, cy = _spot(rng, s, item["place"], horizon, w, h)
+            limit = 0.75 if crowd else 0.12 if attempt < 12 else 0.45
+            if all(_overlap((cx, cy, s), other) <= limit for other in taken):
                 break
         taken.append((cx, cy, s))
         item |= {"cx": float(cx), "cy": float(cy)}
     return sorted(plan, key=lambda p: p["cy"] + 0.45 * p["longest"])
+
+
+def _spot(rng, s, place, horizon, w, h) -> tuple[float, float]:
+    """A centre for an object of `s` pixels: below the horizon what stands, the larger the nearer; above what flies."""
+    if rng.random() < CUT_OFF:
+        edge = rng.integers(3)  # left, right, below
+        cx = (rng.uniform(-0.15, 0.22) * s, w - rng.uniform(-0.15, 0.22) * s, rng.uniform(0, w))[edge]
+        upper = rng.uniform(horizon - 0.2 * s, max(h - 0.5 * s, horizon))
+        return cx, h - rng.uniform(0.0, 0.2) * s if edge == 2 else upper
+    cx = rng.uniform(min(0.5 * s, 0.5 * w), max(w - 0.5 * s, 0.5 * w))
+    low, high = 0.5 * s, h - 0.5 * s
+    if high <= low:
+        return cx, 0.5 * h
+    if place == "ground" and rng.random() < 0.9:
+        low = np.clip(horizon + 0.04 * h - 0.3 * s, low, high)
+    elif place == "air" and rng.random() < 0.9:
+        high = np.clip(horizon, low, high)
+    near = np.clip((s / max(w, h) - 0.08) / 0.5, 0, 1)
+    t = rng.beta(1 + 2 * near, 3 - 2 * near) if place == "ground" else rng.random()
+    return cx, low + t * (high - low)
 
 
 def _overlap(a, b) -> float:
