@@ -42,10 +42,12 @@ from wsl.errors import StudyError
 
 LAYOUTS = ("voc", "coco")
 SPLITS = ("train", "val")
-FORMAT = 1  # raised whenever the pictures change for the same seed
+FORMAT = 2  # raised whenever the pictures change for the same seed
 USUAL = 0.8  # share of objects shown by a usual drawing
 IN_CONTEXT = 0.85  # share of objects drawn from the classes of the place, the rest from all classes
 COUNTS = {"voc": [0.2, 0.28, 0.24, 0.16, 0.09, 0.03], "coco": [0.08, 0.2, 0.24, 0.22, 0.16, 0.1]}  # of 1 .. 6 objects
+# Longest side as a share of the picture's, log-uniform within.
+SCALES = {"small": (0.08, 0.3), "medium": (0.08, 0.65), "large": (0.14, 0.75), "thing": (0.08, 0.36)}
 CUT_OFF = 0.12  # share of objects that the border of the picture may cut off
 CROWDS = 0.03  # share of COCO-layout pictures with a flock of one class
 MIN_LABELLED = 20  # visible pixels below which an object is not annotated at all
@@ -136,9 +138,10 @@ def _plan(rng, layout, known, place, size) -> list[dict]:
     for _ in range(rng.choice(np.arange(1, 7), p=COUNTS[layout])):
         fits = rng.random() < IN_CONTEXT
         name = names[rng.choice(len(names), p=local) if fits else rng.integers(len(names))]
-        plan.append(_object(rng, known, name, _log_uniform(rng, 0.08, 0.7) * size))
+        longest = _log_uniform(rng, known[name].get("scale", "medium")) * size
+        plan.append(_object(rng, known, name, longest))
         if rng.random() < 0.12:  # its like stands by, so that a class often comes in numbers
-            plan.append(_object(rng, known, name, plan[-1]["longest"] * rng.uniform(0.6, 1.0)))
+            plan.append(_object(rng, known, name, longest * rng.uniform(0.6, 1.0)))
     if layout == "coco" and rng.random() < CROWDS:
         longest = size * rng.uniform(0.035, 0.06)
         one = _object(rng, known, names[rng.choice(len(names), p=local)], longest) | {"crowd": True}
@@ -175,14 +178,15 @@ def _stranger(rng, known, place, size) -> dict:
     return {
         "name": None,
         "drawing": pool[rng.integers(len(pool))],
-        "longest": _log_uniform(rng, 0.08, 0.36) * size,
+        "longest": _log_uniform(rng, "thing") * size,
         "tilt": rng.normal(0, 5),
         "natural": rng.random() < 0.6,
         "place": "any" if kind > 0.6 else "ground",
     }
 
 
-def _log_uniform(rng, low, high):
+def _log_uniform(rng, scale: str) -> float:
+    low, high = SCALES[scale]
     return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
 
