@@ -39,7 +39,8 @@ def read_image(path: Path, size: tuple[int, int] | None = None, longest: int | N
                     f"{path}: is {stored[0]}x{stored[1]} pixels, its annotation says {size[0]}x{size[1]}; "
                     "restore the original file"
                 )
-            rgb = picture.convert("RGB")
+            deep = picture.mode.startswith("I")  # 16 bits a pixel, which convert() would clip
+            rgb = (picture.point(lambda v: v / 256).convert("L") if deep else picture).convert("RGB")
             if size is None or (turned and tuple(size) == upright != stored):
                 rgb = ImageOps.exif_transpose(_with_exif(rgb, picture))
             return np.asarray(rgb)

@@ -181,7 +181,7 @@ def _stranger(rng, known, place, size) -> dict:
         "longest": _log_uniform(rng, "thing") * size,
         "tilt": rng.normal(0, 5),
         "natural": rng.random() < 0.6,
-        "place": "any" if kind > 0.6 else "ground",
+        "place": "any" if kind > 0.75 else "ground",
     }
 
 

@@ -1,0 +1,138 @@
+"""From data set to book tables on a few small scenes, and what bad input gets."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from wsl import profile as profiles
+from wsl import study, train
+from wsl.cli import main
+from wsl.errors import StudyError
+from wsl.evaluate import evaluate_table
+from wsl.predictions import read_run
+from wsl.profile import load_profile, profile_names
+
+TINY = """
+title = "tiny scenes"
+layout = "voc"
+year = "scenes"
+generate = { train = 32, val = 8, seed = 0, size = 128 }
+canvas = 128
+train_scales = [1.0, 1.5]
+test_scales = [1.0, 1.5]
+hidden = 16
+epochs = 2
+"""
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    """(profile, runs folder) with full_images and weak_sup trained."""
+    folder = tmp_path_factory.mktemp("study")
+    (folder / "tiny.toml").write_text(TINY)
+    profile, runs = load_profile(str(folder / "tiny.toml")), folder / "runs"
+    study.make_data(profile, runs)
+    study.train_system(profile, "full_images", 0, runs)
+    study.train_system(profile, "weak_sup", 0, runs, record=True)
+    return profile, runs
+
+
+def test_predictions_manifest_and_recording(tiny, tmp_path):
+    profile, runs = tiny
+    targets = [("weak_sup", 0), ("center", 0), ("weak_sup@test_s1", 0), ("full_images", 0)]
+    folders = study.predict_systems(profile, targets, runs)
+    tables = {folder.parent.name: read_run(folder)[0] for folder in folders}
+    weak, center = tables["weak_sup"], tables["center"]
+    assert len(weak) == 8 * 20 and (weak["distance"] >= 0).all()
+    pd.testing.assert_series_equal(weak["score"], center["score"])  # K: the scores of J
+    assert not weak["score"].equals(tables["weak_sup@test_s1"]["score"])
+    assert tables["full_images"]["x"].isna().all()
+    everywhere = evaluate_table(weak, tolerance=float("inf"))
+    assert everywhere["location_ap"].equals(everywhere["ap"])
+    manifest = json.loads((folders[0] / "manifest.json").read_text())
+    assert manifest["command"] == "wsl run tiny weak_sup --seed 0"
+    assert len(manifest["training"]["losses"]) == 2 and manifest["data"]["n_images"] == 8
+    recorded = study.record_run(folders[0], tmp_path)
+    assert sorted(p.name for p in recorded.iterdir()) == ["manifest.json", "predictions.parquet"]
+
+
+def test_evolution_over_training(tiny):
+    from wsl.evolve import evolve
+
+    profile, runs = tiny
+    folder = evolve(profile, 0, runs)
+    curve = pd.read_csv(folder / "evolution.csv")
+    assert sorted(curve["epoch"].unique()) == [0, 1, 2]  # 0: before training
+    found = pd.read_csv(folder / "discovery.csv", dtype={"image": str})
+    assert set(found["appearance"].dropna()) <= {"usual", "unusual"} and found["epoch"].max() <= 2
+
+
+def test_an_interrupted_training_resumes_to_the_same_head(tiny, monkeypatch):
+    profile, runs = tiny
+    trunk, data = study.trunk_of(profile), profile.dataset("train", runs)
+    features = study.training_features(profile, runs, trunk, data)
+    whole, losses = train.train(profile, "weak_sup", 1, features, progress=False)
+    out = runs / "interrupted"
+    save = train._checkpoint
+
+    def stop_after_first_epoch(*args):
+        save(*args)
+        if args[2] == 1:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(train, "_checkpoint", stop_after_first_epoch)
+    with pytest.raises(KeyboardInterrupt):
+        train.train(profile, "weak_sup", 1, features, out, progress=False)
+    assert not (out / "head.safetensors").exists()
+    monkeypatch.undo()
+    resumed, again = train.train(profile, "weak_sup", 1, features, out, progress=False)
+    assert again == losses and (resumed.cb.weight == whole.cb.weight).all()
+    assert not (out / "checkpoint.pt").exists()
+
+
+@pytest.mark.parametrize("name", profile_names())
+def test_shipped_profiles_load(name):
+    assert load_profile(name).systems
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("epoch = 3", "unknown key 'epoch'"),
+        ("epochs = 0", "epochs = 0 is not possible"),
+        ("test_scales = []", r"test_scales = \(\) is not possible"),
+        ("systems = ['best']", "systems"),
+        ("epochs = ", "not valid TOML"),
+    ],
+)
+def test_bad_profiles(tmp_path, text, message):
+    (tmp_path / "mine.toml").write_text(text)
+    with pytest.raises(StudyError, match=f"mine.toml: .*{message}"):
+        load_profile(str(tmp_path / "mine.toml"))
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("plan nowhere", "profile 'nowhere' is unknown"),
+        ("train voc2012 weak_sup", "no data root; give --voc-root"),
+        ("train scenes-small best", "system 'best' is unknown"),
+        ("train scenes-small center", "has no head of its own; train 'weak_sup'"),
+        ("train scenes-small weak_sup --trunk none", "trunk 'none' is unknown"),
+        ("train scenes-small weak_sup --weights none.npz", "none.npz: no such weights file"),
+        ("predict scenes-small weak_sup/one", "the seed is not a number"),
+        ("predict voc-sample weak_sup --voc-root nowhere", "nowhere"),
+        ("localize none.jpg --head none.safetensors", "none.safetensors: no such head"),
+    ],
+)
+def test_bad_input_is_one_line_and_status_2(tmp_path, monkeypatch, capsys, command, message):
+    monkeypatch.chdir(tmp_path)
+    assert main(command.split()) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("error: ") and message in err and "Traceback" not in err
+
+
+def test_systems_and_their_heads():
+    assert {profiles.head_of(s) for s in ("center", "weak_sup@test_s1", "weak_sup")} == {"weak_sup"}
+    assert profiles.head_of("weak_sup@train_s1") == "weak_sup@train_s1"
