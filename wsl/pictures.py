@@ -35,6 +35,13 @@ def resize_to(image: np.ndarray, width: int) -> np.ndarray:
     return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.LANCZOS))
 
 
+def on_square(image: np.ndarray) -> np.ndarray:
+    """The image top-left on a grey square of its longest side: the canvas that the network sees."""
+    height, width = image.shape[:2]
+    side = max(height, width)
+    return np.pad(image, ((0, side - height), (0, side - width), (0, 0)), constant_values=127)
+
+
 def stretch(score_map: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """A map (n, m) of the square canvas -> float32 (H, W) over the image that lies on it top-left."""
     height, width = shape[:2]
@@ -96,7 +103,7 @@ def _labels(points, full: int, unit: float) -> list[str]:
     """Labels beside their crosses: turned inwards at the right edge, moved down where they would overlap."""
     size, taken, out = 4.4 * unit, [], []
     for x, y, label in sorted(points, key=lambda point: point[1]):
-        length = 0.6 * size * len(label)
+        length = 0.68 * size * len(label)
         right = x + 4 * unit + length <= full or x - 4 * unit < length
         left = x + 4 * unit if right else x - 4 * unit - length
         baseline = max(y - unit, size)
