@@ -82,22 +82,22 @@ def counts(profile: Profile, runs: Path) -> dict[str, int]:
     raise StudyError(f"profile {profile.name}: the number of images is unknown; give --{profile.layout}-root FOLDER")
 
 
-def forecast(profile: Profile, runs: Path, trunk: Trunk, speed: Speed) -> list[Step]:
-    """The steps that a profile takes, less the runs that are there."""
+def missing_runs(profile: Profile, runs: Path) -> list[tuple[str, int]]:
+    """(system, seed) of the profile's runs that are not there."""
+    there = find_runs(runs)
+    there = set(zip(there.profile, there.trunk, there.system, there.seed, strict=True))
+    wanted = [(system, seed) for system in profile.systems for seed in profile.seeds]
+    return [(s, k) for s, k in wanted if (profile.name, profile.trunk, s, k) not in there]
+
+
+def forecast(profile: Profile, runs: Path, todo: list[tuple[str, int]], trunk: Trunk, speed: Speed) -> list[Step]:
+    """The steps that the runs `todo` of a profile take."""
     n = counts(profile, runs)
     steps = []
     if profile.generate and not (profile.data_root(runs) / "scenes.json").is_file():
         from wsl import scenes
 
         steps.append(Step("draw scenes", *scenes.forecast(profile.layout, sum(n.values()), profile.generate["size"])))
-    there = find_runs(runs)
-    there = set(zip(there.profile, there.trunk, there.system, there.seed, strict=True))
-    todo = [
-        (system, seed)
-        for system in profile.systems
-        for seed in profile.seeds
-        if (profile.name, profile.trunk, system, seed) not in there
-    ]
     heads = [(s, k) for s, k in todo if s == head_of(s)]
     sides = feature_sides(profile, sorted({s for s, _ in heads})) if heads else []
     pixels = sum((side or trunk.input_size) ** 2 for side in sides)
@@ -112,11 +112,10 @@ def forecast(profile: Profile, runs: Path, trunk: Trunk, speed: Speed) -> list[S
         if not profile.cache_features:
             per_image += speed.pixel * sum(s**2 for s in own) / len(own) + DECODE_SECONDS
         steps.append(Step(f"train {system}", profile.epochs * n["train"] * per_image, 2 * 2**20))
-    if todo:
-        tested = [side_at(s, profile.canvas) for s in profile.test_scales]
-        trunk_time = speed.pixel * sum(s**2 for s in tested) + DECODE_SECONDS
-        head_time = speed.cell * sum(trunk.grid_cells(s) ** 2 for s in tested) * len(todo)
-        steps.append(Step(f"predict with {len(todo)} runs", n["val"] * (trunk_time + head_time), len(todo) * 2**20))
+    tested = [side_at(s, profile.canvas) for s in profile.test_scales]
+    trunk_time = speed.pixel * sum(s**2 for s in tested) + DECODE_SECONDS
+    head_time = speed.cell * sum(trunk.grid_cells(s) ** 2 for s in tested) * len(todo)
+    steps.append(Step(f"predict with {len(todo)} runs", n["val"] * (trunk_time + head_time), len(todo) * 2**20))
     return steps
 
 
@@ -125,12 +124,16 @@ def plan(profiles: list[Profile], runs: Path) -> str:
     lines, total, disk = [], 0.0, 0.0
     speeds: dict[tuple, Speed] = {}
     for profile in profiles:
+        todo = missing_runs(profile, runs)
+        if not todo:
+            lines.append(f"{profile.name}: {profile.title or profile.name}, every run is there")
+            continue
         trunk = trunk_of(profile)
         classes = 20 if profile.layout == "voc" else 80
         key = (profile.trunk, profile.weights, profile.canvas, profile.hidden, classes)
         if key not in speeds:
             speeds[key] = measure(trunk, profile.canvas, profile.hidden, classes)
-        steps = forecast(profile, runs, trunk, speeds[key])
+        steps = forecast(profile, runs, todo, trunk, speeds[key])
         title = profile.title or profile.name
         lines.append(f"{profile.name}: {title}, trunk {profile.trunk} on {trunk.device.type} ({trunk.engine})")
         merged: dict[str, list[Step]] = {}
@@ -140,10 +143,10 @@ def plan(profiles: list[Profile], runs: Path) -> str:
             seconds, size = sum(s.seconds for s in same), sum(s.disk for s in same)
             times = f" x {len(same)}" if len(same) > 1 else ""
             lines.append(f"  {name + times:44s} {duration(seconds):>9s} {size / 2**30:8.2f} GiB")
-        if not steps:
-            lines.append("  every run is there")
         total += sum(s.seconds for s in steps)
         disk += sum(s.disk for s in steps)
+    if not speeds:
+        return "\n".join(lines)
     free = shutil.disk_usage(Path(runs).resolve() if Path(runs).exists() else Path.cwd()).free
     lines.append(f"in all about {duration(total)}, {disk / 2**30:.1f} GiB of disk ({free / 2**30:.0f} GiB free)")
     lines.append(f"and up to {MEMORY_GIB:.0f} GiB of memory a job; measured on this machine just now")

@@ -1,5 +1,4 @@
-"""Generated scenes: the data that the study carries in itself, drawn by code and written in the official
-layouts.
+"""Generated scenes: data that the study carries in itself, drawn by code, written in the official layouts.
 
 A scene is a place (sea, road, kitchen, ...), 1 to 6 objects of labelled classes that mostly belong there,
 and 4 to 10 things that belong to no class, with shadows, occlusion and truncation at the border. Four
@@ -16,7 +15,7 @@ Every picture has its own random stream, seeded by (seed, split, index): the byt
 the versions of the packages, never on the number of workers. For the drawings and their licences see
 `wsl.scenes_art`.
 
->>> generate(Path("runs/scenes/voc"), "voc", n_train=1000, n_val=500)        # 20 to 40 s on two cores
+>>> generate(Path("runs/scenes/voc"), "voc", n_train=1000, n_val=500)        # about 35 s on two cores
 """
 
 import json
@@ -75,12 +74,14 @@ def missing_coco_classes() -> tuple[str, ...]:
 
 
 def forecast(layout: str, n: int, size: int = 384) -> tuple[float, int]:
-    """(seconds on two workers, bytes on disk) that `n` pictures of `size` pixels take.
+    """(seconds with two workers on two cores, bytes on disk) that `n` pictures of `size` pixels take.
 
-    Measured on two cores of a 2.x GHz server with 1,500 pictures of 384 px: see the constants; both grow with the area.
+    The constants are processor seconds and file sizes of sets of 20 and 220 pictures of 384 px and 80 of 768 px,
+    on a server core that other jobs shared: a start of 3 s (two interpreters, first rendering of the drawings), then
+    27 ms a picture and 17 ms more per 384 px squared; disk in blocks of 4 KiB.
     """
     area = (size / 384) ** 2
-    return 2.0 + n * (0.012 + 0.022 * area), round(n * (38_000 * area + (1_500 if layout == "voc" else 900)))
+    return 3 + n * (0.027 + 0.017 * area) / 2, round(n * (9_000 + 18_500 * area + (6_000 if layout == "voc" else 3_000)))
 
 
 # --------------------------------------------------------------------------------------------------- one scene
