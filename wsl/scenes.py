@@ -41,7 +41,7 @@ from wsl.errors import StudyError
 
 LAYOUTS = ("voc", "coco")
 SPLITS = ("train", "val")
-FORMAT = 2  # raised whenever the pictures change for the same seed
+FORMAT = 3  # raised whenever the pictures change for the same seed
 USUAL = 0.8  # share of objects shown by a usual drawing
 IN_CONTEXT = 0.85  # share of objects drawn from the classes of the place, the rest from all classes
 COUNTS = {"voc": [0.2, 0.28, 0.24, 0.16, 0.09, 0.03], "coco": [0.08, 0.2, 0.24, 0.22, 0.16, 0.1]}  # of 1 .. 6 objects
@@ -196,12 +196,12 @@ def _settle(rng, plan, horizon, w, h) -> list[dict]:
     taken: list[tuple[float, float, float]] = []
     flock = (rng.uniform(0.25, 0.75) * w, rng.uniform(0.3, 0.8) * h)
     for item in sorted(plan, key=lambda p: -p["longest"]):
-        s, crowd = item["longest"], item.get("crowd", False)
+        s, crowd, cut = item["longest"], item.get("crowd", False), rng.random() < CUT_OFF
         for attempt in range(25):
             if crowd:
                 cx, cy = flock[0] + rng.normal(0, 2.2 * s), flock[1] + rng.normal(0, 1.3 * s)
             else:
-                cx, cy = _spot(rng, s, item["place"], horizon, w, h)
+                cx, cy = _spot(rng, s, item["place"], cut, horizon, w, h)
             limit = 0.75 if crowd else 0.12 if attempt < 12 else 0.45
             if all(_overlap((cx, cy, s), other) <= limit for other in taken):
                 break
@@ -210,15 +210,19 @@ def _settle(rng, plan, horizon, w, h) -> list[dict]:
     return sorted(plan, key=lambda p: p["cy"] + 0.45 * p["longest"])
 
 
-def _spot(rng, s, place, horizon, w, h) -> tuple[float, float]:
-    """A centre for an object of `s` pixels: below the horizon what stands, the larger the nearer; above what flies."""
-    if rng.random() < CUT_OFF:
+def _spot(rng, s, place, cut, horizon, w, h) -> tuple[float, float]:
+    """A centre for an object of `s` pixels: below the horizon what stands, the larger the nearer; above what flies.
+
+    With `cut`, at the border.
+    """
+    if cut:
         edge = rng.integers(3)  # left, right, below
         cx = (rng.uniform(-0.15, 0.22) * s, w - rng.uniform(-0.15, 0.22) * s, rng.uniform(0, w))[edge]
         upper = rng.uniform(horizon - 0.2 * s, max(h - 0.5 * s, horizon))
         return cx, h - rng.uniform(0.0, 0.2) * s if edge == 2 else upper
-    cx = rng.uniform(min(0.5 * s, 0.5 * w), max(w - 0.5 * s, 0.5 * w))
-    low, high = 0.5 * s, h - 0.5 * s
+    half = 0.54 * s  # tilted, it is a little longer
+    cx = rng.uniform(min(half, 0.5 * w), max(w - half, 0.5 * w))
+    low, high = half, h - half
     if high <= low:
         return cx, 0.5 * h
     if place == "ground" and rng.random() < 0.9:
@@ -253,7 +257,8 @@ def _render(rng, plan, backdrop, light, known, layout) -> Scene:
             art.shade(canvas, sprite, x, y, light)
         rows, columns, alpha = art.paste(canvas, sprite, x, y)
         owner[rows, columns][alpha >= 0.5] = k
-        ink.append((np.count_nonzero(sprite.alpha >= 0.5), sprite.alpha.size > alpha.size))
+        whole, inside = (int(np.count_nonzero(a >= 0.5)) for a in (sprite.alpha, alpha))
+        ink.append((whole, inside < 0.98 * whole))
     return Scene(_finish(rng, canvas), tuple(_things(plan, owner, ink, known, layout)))
 
 
@@ -274,7 +279,7 @@ def _things(plan, owner, ink, known, layout) -> list[Thing]:
             continue
         box = _box(mask)
         seen = area / max(ink[k][0], 1)
-        small = max(box[2] - box[0], box[3] - box[1]) < 0.075 * max(h, w)
+        small = max(box[2] - box[0], box[3] - box[1]) < 0.065 * max(h, w)
         things.append(Thing(name, box, area, item["pose"], bool(ink[k][1]), bool(seen < 0.3 or small)))
     for name, masks in flocks.items():
         mask = np.logical_or.reduce(masks)
