@@ -41,7 +41,7 @@ from wsl.errors import StudyError
 
 LAYOUTS = ("voc", "coco")
 SPLITS = ("train", "val")
-FORMAT = 3  # raised whenever the pictures change for the same seed
+FORMAT = 4  # raised whenever the pictures change for the same seed
 USUAL = 0.8  # share of objects shown by a usual drawing
 IN_CONTEXT = 0.85  # share of objects drawn from the classes of the place, the rest from all classes
 COUNTS = {"voc": [0.2, 0.28, 0.24, 0.16, 0.09, 0.03], "coco": [0.08, 0.2, 0.24, 0.22, 0.16, 0.1]}  # of 1 .. 6 objects
@@ -192,22 +192,29 @@ def _log_uniform(rng, scale: str) -> float:
 
 
 def _settle(rng, plan, horizon, w, h) -> list[dict]:
-    """Gives every object its centre (cx, cy), mostly without overlap, and sorts them from far to near."""
-    taken: list[tuple[float, float, float]] = []
+    """Gives every object its centre (cx, cy) where it overlaps little; what finds no room is left out.
+
+    Sorted from far to near.
+    """
+    settled: list[dict] = []
     flock = (rng.uniform(0.25, 0.75) * w, rng.uniform(0.3, 0.8) * h)
     for item in sorted(plan, key=lambda p: -p["longest"]):
         s, crowd, cut = item["longest"], item.get("crowd", False), rng.random() < CUT_OFF
-        for attempt in range(25):
+        best = None
+        for _ in range(16):
             if crowd:
                 cx, cy = flock[0] + rng.normal(0, 2.2 * s), flock[1] + rng.normal(0, 1.3 * s)
             else:
                 cx, cy = _spot(rng, s, item["place"], cut, horizon, w, h)
-            limit = 0.75 if crowd else 0.12 if attempt < 12 else 0.45
-            if all(_overlap((cx, cy, s), other) <= limit for other in taken):
+            spot = item | {"cx": float(cx), "cy": float(cy)}
+            overlap = max((_overlap(spot, other) for other in settled), default=0.0)
+            if best is None or overlap < best[0]:
+                best = overlap, spot
+            if overlap <= (0.75 if crowd else 0.12):
                 break
-        taken.append((cx, cy, s))
-        item |= {"cx": float(cx), "cy": float(cy)}
-    return sorted(plan, key=lambda p: p["cy"] + 0.45 * p["longest"])
+        if best[0] < 0.8:
+            settled.append(best[1])
+    return sorted(settled, key=lambda p: p["cy"] + 0.45 * p["longest"])
 
 
 def _spot(rng, s, place, cut, horizon, w, h) -> tuple[float, float]:
@@ -234,11 +241,12 @@ def _spot(rng, s, place, cut, horizon, w, h) -> tuple[float, float]:
     return cx, low + t * (high - low)
 
 
-def _overlap(a, b) -> float:
-    """Share of the smaller of two squares (centre x, centre y, side) that the other one covers."""
-    x = min(a[0] + a[2] / 2, b[0] + b[2] / 2) - max(a[0] - a[2] / 2, b[0] - b[2] / 2)
-    y = min(a[1] + a[2] / 2, b[1] + b[2] / 2) - max(a[1] - a[2] / 2, b[1] - b[2] / 2)
-    return max(x, 0) * max(y, 0) / min(a[2], b[2]) ** 2
+def _overlap(a: dict, b: dict) -> float:
+    """Share of the smaller of two squares (centre cx, cy, side longest) that the other one covers."""
+    reach = (a["longest"] + b["longest"]) / 2
+    small = min(a["longest"], b["longest"])
+    dx, dy = (min(max(reach - abs(a[c] - b[c]), 0), small) for c in ("cx", "cy"))
+    return dx * dy / small**2
 
 
 def _render(rng, plan, backdrop, light, known, layout) -> Scene:
