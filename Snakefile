@@ -19,15 +19,17 @@ PYTHON = sys.executable
 WSL = f"{PYTHON} -m wsl.cli"
 TORCHRUN = f"{PYTHON} -m torch.distributed.run --standalone --nproc-per-node {PROCESSES} -m wsl.cli"
 TRUNK = {key: config.get(key) for key in ("trunk", "weights", "convention")}
-PROFILES = {name: load_profile(name, **TRUNK) for name in NAMES}
+PROFILES = {profile.name: profile for profile in (load_profile(name, **TRUNK) for name in NAMES)}
+FILES = dict(zip(PROFILES, NAMES))  # a profile's name -> what the user called it: that name, or a TOML file
+NAMES = list(PROFILES)
 
 
 def options(wildcards):
-    """What `wsl` is told besides the profile's name."""
+    """The profile, and what else `wsl` is told: folders, trunk."""
     profile = PROFILES[wildcards.profile]
     root = ROOTS[profile.layout] if not profile.generate else None
     given = {f"--{profile.layout}-root": root, **{f"--{key}": value for key, value in TRUNK.items()}}
-    return f"--runs {RUNS} " + " ".join(f"{key} '{value}'" for key, value in given.items() if value)
+    return f"'{FILES[profile.name]}' --runs {RUNS} " + " ".join(f"{key} '{value}'" for key, value in given.items() if value)
 
 
 def settings(wildcards):
@@ -70,7 +72,7 @@ rule data:
         settings=lambda w: PROFILES[w.profile].generate,
     threads: 2
     shell:
-        "{WSL} data scenes {wildcards.profile} {params.options}"
+        "{WSL} data scenes {params.options}"
 
 
 rule features:
@@ -82,7 +84,7 @@ rule features:
         options=options,
     threads: workflow.cores
     shell:
-        "{WSL} features {wildcards.profile} {params.options}"
+        "{WSL} features {params.options}"
 
 
 def record(wildcards):
@@ -103,8 +105,8 @@ rule train:
         settings=settings,
     threads: 1
     shell:
-        "OMP_NUM_THREADS={threads} {params.launch} train {wildcards.profile} '{wildcards.system}' --seed {wildcards.seed}"
-        " {params.options} {params.record}"
+        "OMP_NUM_THREADS={threads} {params.launch} train {params.options} --seed {wildcards.seed} {params.record}"
+        " -- '{wildcards.system}'"
 
 
 rule evolve:
@@ -116,7 +118,7 @@ rule evolve:
         options=options,
     threads: workflow.cores
     shell:
-        "{WSL} evolve {wildcards.profile} --seed {wildcards.seed} {params.options}"
+        "{WSL} evolve {params.options} --seed {wildcards.seed}"
 
 
 for name in NAMES:  # one pass of the trunk over a profile's evaluation images serves all its heads
@@ -129,12 +131,11 @@ for name in NAMES:  # one pass of the trunk over a profile's evaluation images s
         output:
             [f"{run_path(name, s, k)}/manifest.json" for s, k in targets(name)],
         params:
-            profile=name,
             options=lambda w, name=name: options(type("W", (), {"profile": name})),
             targets=" ".join(f"'{s}/{k}'" for s, k in targets(name)),
         threads: workflow.cores
         shell:
-            "{WSL} predict {params.profile} {params.targets} {params.options}"
+            "{WSL} predict {params.options} -- {params.targets}"
 
 
 # ---- notebooks and book

@@ -99,7 +99,7 @@ def pooled_loss(
 
 
 def standardise(head: Adaptation, features: Features, side: Side, generator: np.random.Generator) -> None:
-    """Mean and spread of each feature channel over up to 256 training pictures (D3)."""
+    """Mean and spread of each feature channel over up to 256 training pictures (D11)."""
     count = len(features.dataset)
     chosen = np.sort(generator.permutation(count)[:256])
     total, square, cells = 0.0, 0.0, 0

@@ -7,6 +7,7 @@ probing it, never typed in: AlexNet gives 1x1 at 224 pixels, 2x2 at 256 and 58x2
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import importlib.util
 import os
@@ -73,8 +74,13 @@ class Trunk:
             return self.module(images.to(self.device)).float()
 
     @cached_property
+    def _shapes(self) -> nn.Module:
+        """The network without weights: gives the shape of its output at no cost."""
+        return copy.deepcopy(self.module).to("meta")
+
+    @cached_property
     def channels(self) -> int:
-        return self.module(torch.zeros(1, 3, 224, 224, device=self.device)).shape[1]
+        return self._shapes(torch.zeros(1, 3, 224, 224, device="meta")).shape[1]
 
     @cached_property
     def stride(self) -> int:
@@ -92,26 +98,28 @@ class Trunk:
             offset = (side - 1 - (cells - 1) * self.stride) / 2
         return Grid(cells, self.stride, offset)
 
-    def _strip(self, side: int) -> torch.Tensor:
-        for height in (self.stride if "stride" in self.__dict__ else 32, 64, 128, 224):
-            strip = torch.zeros(1, 3, height, side, device=self.device)
-            try:
-                self.module(strip)
-            except RuntimeError:  # lower than the network's kernels
-                continue
-            return strip
-        raise StudyError(f"trunk {self.name}: takes no {side} pixel wide input; choose a larger scale or canvas")
-
     @torch.no_grad()
     def grid_cells(self, side: int) -> int:
-        return self.module(self._strip(side)).shape[-1]
+        """Cells along one axis of an input of `side` pixels."""
+        return self._shapes(torch.zeros(1, 3, 224, side, device="meta")).shape[-1]
+
+    @cached_property
+    def _least_height(self) -> int:
+        """The lowest strip that the network takes: geometry along one axis needs no more."""
+        for height in (self.stride, 2 * self.stride, 4 * self.stride):
+            try:
+                self._shapes(torch.zeros(1, 3, height, 1024, device="meta"))
+            except RuntimeError:  # lower than the network's kernels
+                continue
+            return height
+        return 224
 
     def _probe(self, phase: int) -> float:
         """Centre of cell 0 for inputs of side = phase (mod stride); NaN where receptive fields have no end."""
         generator = torch.Generator().manual_seed(0)
         for width in (1024, 2048, 4096):
-            x = self._strip(width // self.stride * self.stride + phase)
-            x = torch.randn(x.shape, generator=generator).to(self.device).requires_grad_()
+            x = torch.randn(1, 3, self._least_height, width // self.stride * self.stride + phase, generator=generator)
+            x = x.to(self.device).requires_grad_()
             with torch.enable_grad():
                 y = self.module(x)
                 cell = y.shape[-1] // 2

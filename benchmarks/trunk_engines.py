@@ -1,0 +1,60 @@
+"""How closely, and how much faster, does the trunk on OpenVINO follow the PyTorch reference in single precision?
+
+    python benchmarks/trunk_engines.py runs scenes weak_sup [--images 200]
+
+Scores of a trained head on the same pictures through both engines, in one process, alternating; prints the largest and
+the median difference of a score beside the scores' spread, the difference of both mAPs, and the ratio of the times.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+
+from wsl.evaluate import evaluate_table
+from wsl.features import Features
+from wsl.model import load_head
+from wsl.predict import Tester, predict
+from wsl.profile import load_profile
+from wsl.study import run_folder
+from wsl.trunk import load_trunk
+
+
+def main() -> None:
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("runs", type=Path)
+    p.add_argument("profile")
+    p.add_argument("system")
+    p.add_argument("--root")
+    p.add_argument("--images", type=int, default=200)
+    args = p.parse_args()
+    profile = load_profile(args.profile, root=args.root)
+    dataset = profile.dataset("val", args.runs)
+    dataset = dataset.subset(np.arange(min(args.images, len(dataset))))
+    head, _ = load_head(run_folder(args.runs, profile, args.system, 0) / "head.safetensors")
+    testers = {"run": Tester(head, profile.test_scales)}
+    tables, seconds = {}, {"torch": 0.0, "openvino": 0.0}
+    for engine in seconds:
+        features = Features(load_trunk(profile.trunk, engine=engine), dataset, profile.canvas)
+        for _ in features.batches([[0]], [[round(s * profile.canvas) for s in profile.test_scales]]):
+            pass  # compile before the clock starts
+        start = time.perf_counter()
+        tables[engine] = predict(features, testers)["run"]
+        seconds[engine] = time.perf_counter() - start
+    a, b = (tables[e]["score"].to_numpy() for e in ("torch", "openvino"))
+    difference = np.abs(a - b)
+    print(f"{args.profile}, {len(dataset)} images, {len(a)} scores of spread {a.std():.3f}")
+    print(f"  |score difference|: median {np.median(difference):.4f}, largest {difference.max():.4f}")
+    for name in ("ap", "location_ap"):
+        values = [100 * evaluate_table(tables[e])[name].iloc[-1] for e in ("torch", "openvino")]
+        moved = values[1] - values[0]
+        print(f"  {name:12s} mean over classes: torch {values[0]:.2f}, openvino {values[1]:.2f}: {moved:+.2f} points")
+    print(f"  time: torch {seconds['torch']:.1f} s, openvino {seconds['openvino']:.1f} s: "
+          f"{seconds['torch'] / seconds['openvino']:.1f} times faster")
+
+
+if __name__ == "__main__":
+    main()
