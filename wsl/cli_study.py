@@ -87,6 +87,29 @@ def run_features(args: argparse.Namespace) -> int:
     return 0
 
 
+def add_proposals(subparsers) -> None:
+    p = subparsers.add_parser(
+        "proposals",
+        formatter_class=RAW,
+        help="compute the selective-search proposals of a profile's pictures once",
+        description="Selective search on the training and evaluation images, kept below RUNS/PROFILE/proposals. What needs\n"
+        "them (rcnn, extent) does this itself; an interrupted run goes on from its last 500 pictures.",
+        epilog="example:\n  wsl proposals scenes --workers 2",
+    )
+    add_profile_arguments(p)
+    p.add_argument("--workers", type=int, default=1, metavar="N", help="processes (default: 1)")
+    p.set_defaults(run=run_proposals)
+
+
+def run_proposals(args: argparse.Namespace) -> int:
+    from wsl.proposals import keep_proposals
+
+    for split in ("train", "val"):
+        found = keep_proposals(profile_of(args), split, args.runs, args.workers)
+        print(f"{split}: {len(found.boxes)} proposals of {len(found)} images")
+    return 0
+
+
 def add_train(subparsers) -> None:
     p = subparsers.add_parser(
         "train",
@@ -239,4 +262,4 @@ def run_localize(args: argparse.Namespace) -> int:
     return 0
 
 
-COMMANDS = (add_plan, add_features, add_train, add_predict, add_run, add_evolve, add_record, add_localize)
+COMMANDS = (add_plan, add_features, add_proposals, add_train, add_predict, add_run, add_evolve, add_record, add_localize)

@@ -42,6 +42,9 @@ class Profile:
     last_bias: float = -2.0  # most classes are absent from most images
     epochs: int = 20  # as in the released script
     batch: int = 16  # Section 4
+    fraction: float = 1.0  # share of the training images that is used, in the same number of steps
+    proposal_side: int = 300  # longest side of the picture in selective search, see wsl/proposals.py
+    proposals: int = 1000  # at most so many a picture
     seeds: tuple[int, ...] = (0,)
     systems: tuple[str, ...] = ("full_images", "weak_sup", "center", "weak_sup@train_s1", "weak_sup@test_s1")
 
@@ -81,6 +84,7 @@ ABLATIONS: dict[str, dict] = {
     "weak_sup@mean": {"pool": "mean"},
     "weak_sup@lse": {"pool": "lse"},
     "weak_sup@topk": {"pool": "topk"},
+    **{f"weak_sup@n{percent}": {"fraction": percent / 100} for percent in (5, 10, 25, 50)},
     "weak_sup@sgd": {"optimizer": "sgd", "weight_decay": 0.0, "dropout": 0.5, "hidden": 2048, "last_bias": 0.0},
     "weak_sup@adagrad": {"optimizer": "adagrad", "weight_decay": 5e-4, "dropout": 0.5, "hidden": 2048, "last_bias": 0.0},
 }
@@ -133,7 +137,10 @@ def _check(profile: Profile, path: Path) -> None:
         "optimizer": profile.optimizer in ("adamw", "sgd", "adagrad"),
         "learning_rate": positive(profile.learning_rate),
         "epochs": isinstance(profile.epochs, int) and positive(profile.epochs),
+        "fraction": positive(profile.fraction) and profile.fraction <= 1,
         "batch": isinstance(profile.batch, int) and positive(profile.batch),
+        "proposal_side": isinstance(profile.proposal_side, int) and profile.proposal_side >= 32,
+        "proposals": isinstance(profile.proposals, int) and positive(profile.proposals),
         "dropout": isinstance(profile.dropout, int | float) and 0 <= profile.dropout < 1,
         "seeds": isinstance(profile.seeds, tuple) and all(isinstance(s, int) and s >= 0 for s in profile.seeds),
         "systems": isinstance(profile.systems, tuple) and all(s in SYSTEMS for s in profile.systems),
