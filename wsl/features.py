@@ -64,13 +64,20 @@ class Features:
 
     def __init__(self, trunk: Trunk, dataset: Dataset, canvas: int, folder: Path | None = None) -> None:
         self.trunk, self.dataset, self.canvas, self.folder = trunk, dataset, canvas, folder
+        self.rows = np.arange(len(dataset))  # where the kept arrays hold each image
+
+    def subset(self, indices: np.ndarray) -> Features:
+        """The features of some of the images, in that order."""
+        part = Features(self.trunk, self.dataset.subset(indices), self.canvas, self.folder)
+        part.rows = self.rows[indices]
+        return part
 
     def batches(self, indices: Sequence[Sequence[int]], sides: Sequence[Sequence[Side]]) -> Iterator[list[Tensor]]:
         """For each batch of indices, its features at each of its sides: (B, C, n, m) on the trunk's device."""
         if self.folder is not None:
             arrays = {side: np.load(self.folder / f"{side}.npy", mmap_mode="r") for side in set(chain(*sides))}
             for batch, wanted in zip(indices, sides, strict=True):
-                kept = (torch.from_numpy(arrays[side][np.asarray(batch)]) for side in wanted)
+                kept = (torch.from_numpy(arrays[side][self.rows[np.asarray(batch)]]) for side in wanted)
                 yield [maps.view(torch.bfloat16).to(self.trunk.device) for maps in kept]
             return
         for pictures, wanted in zip(self.pictures(indices, None in chain(*sides)), sides, strict=True):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -140,8 +140,12 @@ def train(
     resumes. record: keep the head of every epoch in `out/epochs`, for Figure 1.
     Every draw (initial weights, order, scales, dropout) depends on `seed` and the epoch alone.
     """
-    dataset, trunk, process = features.dataset, features.trunk, Process.join()
-    profile = profile.system_settings(system)
+    profile, process = profile.system_settings(system), Process.join()
+    if profile.fraction < 1:
+        count = max(1, round(profile.fraction * len(features.dataset)))
+        features = features.subset(np.sort(np.random.default_rng(seed).permutation(len(features.dataset))[:count]))
+        profile = replace(profile, epochs=round(profile.epochs / profile.fraction))
+    dataset, trunk = features.dataset, features.trunk
     kind = system.partition("@")[0]
     device = trunk.device
     batch = min(profile.batch, len(dataset))
