@@ -32,6 +32,9 @@ from wsl.profile import SYSTEMS, Profile, head_of
 from wsl.train import train
 from wsl.trunk import Trunk, load_trunk
 
+# the modules that a prediction depends on: a manifest says whether any of them differs from the commit
+COMPUTING = [f"wsl/{name}.py" for name in "voc coco dataset images geometry trunk model features train predict profile".split()]
+
 
 def run_folder(runs: Path, profile: Profile, system: str, seed: int) -> Path:
     return Path(runs) / profile.name / profile.trunk / system / f"seed{seed}"
@@ -143,7 +146,7 @@ def manifest(profile: Profile, system: str, seed: int, trunk: Trunk, dataset: Da
     return {
         "study": wsl.__version__,
         "commit": _git("rev-parse", "HEAD"),
-        "changed_files": bool(_git("status", "--porcelain", "--", "wsl")),
+        "changed_files": _git("status", "--porcelain", "--", *COMPUTING) or "",
         "command": f"wsl run {profile.name} {shlex.quote(system)} --seed {seed}" + _changes(profile),
         "profile": profile.name,
         "title": profile.title,
@@ -194,7 +197,7 @@ def sha256_of(path: Path) -> str:
 
 
 def _git(*arguments: str) -> str | None:
-    here = Path(__file__).parent
+    here = Path(__file__).parents[1]
     try:
         return subprocess.run(["git", "-C", here, *arguments], capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
