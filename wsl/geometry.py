@@ -44,6 +44,15 @@ def cell_to_image(grid: Grid, side: int, canvas: int, extent: int, length: int, 
     return on_canvas * length / extent - 0.5
 
 
+def boxes_on_map(boxes: np.ndarray, size: tuple[int, int], extent: tuple[int, int], canvas: int, cells: int) -> np.ndarray:
+    """Boxes (P, 4) of the image, corners inside, as edges in cells of a map stretched to the canvas: 0 to cells.
+
+    size, extent: (width, height) of the image, and what it covers of the canvas.
+    """
+    edges = np.asarray(boxes, np.float64) + (0, 0, 1, 1)
+    return edges * (np.array([*extent] * 2) / np.array([*size] * 2) * cells / canvas)
+
+
 def inside(points: np.ndarray, length: int) -> np.ndarray:
     """(cells,) bool: cells whose point lies on the image; the nearest one where none does."""
     within = (points >= -0.5) & (points <= length - 0.5)

@@ -50,10 +50,9 @@ def selective_search(rgb: np.ndarray, longest: int = 300, most: int = 1000) -> n
     search.switchToSelectiveSearchFast(base_k=50, inc_k=100, sigma=0.8)
     x, y, w, h = np.unique(search.process(), axis=0).T
     kept = np.minimum(w, h) >= SMALLEST * longest
-    x, y, w, h = (v[kept] if kept.any() else np.array([whole]) for v, whole in zip((x, y, w, h), (0, 0, width, height)))
-    if len(x) > most:
-        chosen = np.sort(np.random.default_rng(0).permutation(len(x))[:most])
-        x, y, w, h = x[chosen], y[chosen], w[chosen], h[chosen]
+    chosen = np.flatnonzero(kept)
+    chosen = np.sort(np.random.default_rng(0).permutation(chosen)[:most])
+    x, y, w, h = (v[chosen] for v in (x, y, w, h)) if len(chosen) else np.array([[0], [0], [width], [height]])
     to_picture = np.array([rgb.shape[1] / width, rgb.shape[0] / height] * 2)
     return np.stack([x, y, x + w, y + h], 1) * to_picture - (0, 0, 1, 1)
 
