@@ -73,7 +73,7 @@ class Features:
         return part
 
     def batches(self, indices: Sequence[Sequence[int]], sides: Sequence[Sequence[Side]]) -> Iterator[list[Tensor]]:
-        """For each batch of indices, its features at each of its sides: (B, C, n, m) on the trunk's device."""
+        """For each batch of indices, its features at each of its sides: bfloat16 (B, C, n, m)."""
         if self.folder is not None:
             arrays = {side: np.load(self.folder / f"{side}.npy", mmap_mode="r") for side in set(chain(*sides))}
             for batch, wanted in zip(indices, sides, strict=True):
@@ -86,8 +86,8 @@ class Features:
     def _maps(self, pictures: tuple[Tensor, Tensor], side: Side) -> Tensor:
         canvases, whole = pictures
         if side is None:
-            return self.trunk(whole).mean((2, 3), keepdim=True)
-        return self.trunk(at_side(canvases, side))
+            return self.trunk(whole).mean((2, 3), keepdim=True).bfloat16()
+        return self.trunk(at_side(canvases, side)).bfloat16()
 
     def pictures(self, indices: Sequence[Sequence[int]], want_warped: bool) -> Iterator[tuple[Tensor, Tensor]]:
         """Canvases and warped pictures, decoded ahead by worker processes where a GPU waits for them."""
@@ -128,7 +128,7 @@ class Features:
                 if side not in arrays:
                     shape = (count, *maps.shape[1:])
                     arrays[side] = np.lib.format.open_memmap(folder / f"{side}.npy", "w+", np.int16, shape)
-                arrays[side][batch.start : batch.stop] = maps.bfloat16().cpu().view(torch.int16).numpy()
+                arrays[side][batch.start : batch.stop] = maps.cpu().view(torch.int16).numpy()
             bar.update(len(batch))
         bar.close()
         for array in arrays.values():

@@ -198,3 +198,95 @@ def matrices(panels, cmap="magma", titles_size=9):
         axis.set_title(f"{title}\n{np.min(values):.2f} to {np.max(values):.2f}", fontsize=titles_size)
         axis.set(xticks=[], yticks=[])
     return figure
+
+
+@styled
+def image_curve(curves):
+    """mAP against the share of training images: classification and location, one panel a source.
+
+    `curves`: dict title -> DataFrame with columns `percent` and, for each of `classification` and `location`,
+    the value and its `_low` and `_high` (0..1).
+    """
+    figure, axes = _figure(3.7 * max(2, len(curves)), 2.7, 1, max(1, len(curves)), sharey=True)
+    for axis, (title, table) in zip(axes[0], curves.items(), strict=False):
+        for metric, colour, marker in (("classification", WEAK_SUP, "o"), ("location", LOCATION, "s")):
+            value = 100 * table[metric].to_numpy(float)
+            spread = np.abs(100 * table[[f"{metric}_low", f"{metric}_high"]].to_numpy(float).T - value)
+            style = dict(color=colour, marker=marker, markersize=4, linewidth=1.6, elinewidth=0.8, label=metric)
+            axis.errorbar(table["percent"], value, spread, **style)
+        axis.set(xscale="log", xlabel="training images used, %", ylim=(0, 100), title=title)
+        axis.set_xticks(table["percent"], [f"{p:g}" for p in table["percent"]])
+        axis.minorticks_off()
+        axis.grid(axis="y")
+    axes[0, 0].set_ylabel("mAP, %")
+    axes[0, 0].legend(loc="upper left")
+    return figure
+
+
+@styled
+def extent_curve(curves):
+    """Detection mAP against the IoU threshold. `curves`: dict name -> Series by threshold (0..1)."""
+    figure, axes = _figure(5.4, 3.0)
+    axis = axes[0, 0]
+    for (name, curve), colour in zip(curves.items(), (_INK, WEAK_SUP, LOCATION, CENTRE, FULL_IMAGES), strict=False):
+        style = dict(marker="D", linestyle=":") if colour == _INK else dict(marker="o", linestyle="-")
+        axis.plot(curve.index, 100 * curve, color=colour, markersize=4, linewidth=1.4, label=name, **style)
+    axis.set(xlabel="IoU threshold", ylabel="detection mAP, %", ylim=(0, None))
+    axis.grid(axis="y")
+    axis.legend(loc="upper right")
+    return figure
+
+
+@styled
+def scatter(naming, placing, named=(), extra=5):
+    """Location AP against classification AP, one dot a class (Series by class, 0..1); `named` classes in orange.
+
+    Labelled: the named classes, and the `extra` largest drops among the others.
+    """
+    figure, axes = _figure(5.2, 4.4)
+    axis = axes[0, 0]
+    both = 100 * np.stack([naming, placing])
+    drop = (naming - placing).sort_values(ascending=False, kind="stable").dropna()
+    chosen = [*(n for n in naming.index if n in named), *drop.index[~drop.index.isin(named)][:extra]]
+    colours = [FULL_IMAGES if name in named else WEAK_SUP for name in naming.index]
+    axis.plot([0, 100], [0, 100], color=_INK, linewidth=0.6, linestyle="--")
+    axis.scatter(*both, c=colours, s=22, zorder=3, edgecolors="none")
+    places, taken = dict(zip(naming.index, both.T, strict=True)), []
+    for name in sorted(chosen, key=lambda name: places[name][1]):
+        x, y = places[name]
+        if np.isnan([x, y]).any():
+            continue
+        at = y
+        while any(abs(at - b) < 3.6 and abs(x - a) < 24 for a, b in taken):
+            at += 0.6
+        taken.append((x, at))
+        right = x > 78
+        place = dict(xytext=(x - 1.6 if right else x + 1.6, at), ha="right" if right else "left", va="center")
+        axis.annotate(name, (x, y), fontsize=8, **place)
+    axis.set(xlim=(0, 102), ylim=(0, 102), xlabel="classification AP, %", ylabel="location AP, %")
+    axis.grid()
+    axis.set_axisbelow(True)
+    return figure
+
+
+@styled
+def tolerance_curve(curves, marked=18):
+    """Location mAP against tolerance in pixels; the last point of a curve is at infinite tolerance.
+
+    `curves`: dict system -> Series by tolerance (float, the last one inf), 0..1.
+    """
+    figure, axes = _figure(6.2, 3.0)
+    axis, ends = axes[0, 0], []
+    lines, colours = ("-", "--", "-.", ":"), (LOCATION, CENTRE, WEAK_SUP, FULL_IMAGES, _INK)
+    for k, ((name, curve), colour) in enumerate(zip(curves.items(), colours, strict=False)):
+        places = np.arange(len(curve))
+        axis.plot(places, 100 * curve, color=colour, linewidth=1.5, linestyle=lines[k % 4])
+        ends.append((100 * curve.iloc[-1], name, colour))
+        last = len(curve) - 1
+        index = list(curve.index)
+    _end_labels(axis, ends, last, 5)
+    axis.axvline(np.interp(marked, index[:-1], range(last)), color=_INK, linewidth=0.8, linestyle="--")
+    axis.set_xticks(range(len(index)), ["∞" if np.isinf(t) else f"{t:g}" for t in index])
+    axis.set(xlabel="tolerance, pixels", ylabel="location mAP, %", ylim=(0, 100))
+    axis.grid(axis="y")
+    return figure

@@ -59,7 +59,7 @@ def best_points(
     return points.clip(0, (width - 1, height - 1))
 
 
-def predict(features: Features, testers: dict[str, Tester], progress: bool = True, batch: int = 8) -> dict[str, pd.DataFrame]:
+def predict(features: Features, testers: dict[str, Tester], progress: bool = True, batch: int = 4) -> dict[str, pd.DataFrame]:
     """Predictions tables of several heads from one pass of the trunk over the data set."""
     dataset, trunk, canvas = features.dataset, features.trunk, features.canvas
     n, k = len(dataset), len(dataset.classes)

@@ -30,6 +30,7 @@ RESAMPLES = 1000
 TABLE2_SYSTEMS = {
     "H": ("full_images", None),
     "I": ("masked_pool", "masked_pool"),
+    "I′": ("masked_pool_outside", "masked_pool_outside"),  # in the paper's words only: "consistently worse results"
     "J": ("weak_sup", "weak_sup"),
     "K": (None, "center"),
     "L": ("rcnn", "rcnn"),
@@ -45,6 +46,15 @@ METHODS = {
     "object_patches": "object patches",
     "weak_sup@train_s1": "weak supervision, trained at one scale",
     "weak_sup@test_s1": "weak supervision, tested at one scale",
+    "weak_sup@s1": "weak supervision, one scale throughout",
+    "weak_sup@test_wide": "weak supervision, wider search over test scales",
+    "weak_sup@test_fine": "weak supervision, finer search over test scales",
+    "weak_sup@3x3": "weak supervision, 3×3 adaptation layers",
+    "weak_sup@sgd": "weak supervision, the paper's SGD",
+    "weak_sup@adagrad": "weak supervision, the script's AdaGrad",
+    "weak_sup@mean": "weak supervision, mean pooling",
+    "weak_sup@lse": "weak supervision, log-sum-exp pooling",
+    "weak_sup@topk": "weak supervision, mean of the best cells",
 }
 
 
@@ -146,6 +156,15 @@ def load(root, profile: str, trunk: str, system: str) -> Result | None:
     return _result(tuple(runs)) if runs else None
 
 
+def load_pair(root, profile: str, trunk: str, a: str, b: str) -> tuple[Result, Result] | None:
+    """Both systems on the seeds that they have in common (all seeds if none is), or None where one has no run."""
+    x, y = find_runs(root, profile, trunk, a), find_runs(root, profile, trunk, b)
+    if not x or not y:
+        return None
+    shared = {run.seed for run in x} & {run.seed for run in y}
+    return tuple(_result(tuple(run for run in runs if run.seed in shared or not shared)) for runs in (x, y))
+
+
 @cache
 def _result(runs: tuple[Run, ...]) -> Result:
     scored = [from_table(predictions.read_run(r.folder)[0], source=str(r.folder)) for r in runs]
@@ -188,6 +207,14 @@ def difference(a: Result, b: Result, metric: str = "classification") -> dict:
     return {"value": value, "low": ends[0], "high": ends[1], "classes": classes}
 
 
+def drops(result: Result) -> pd.Series:
+    """Classification AP minus location AP by class, points, the largest first; empty without locations."""
+    if result.location is None:
+        return pd.Series(dtype=float)
+    drop = 100 * (result.classification.classes["ap"] - result.location.classes["ap"])
+    return drop.dropna().sort_values(ascending=False, kind="stable")
+
+
 # ---------------------------------------------------------------- sentences
 
 
@@ -216,8 +243,19 @@ def say_difference(a: Result | None, b: Result | None, metric: str, a_name: str,
 
 def say_differences(columns: list["Column"], a: str, b: str, metric: str) -> list[str]:
     """`say_difference` of two systems for each column that has runs of both."""
-    pairs = [(column.load(a), column.load(b)) for column in columns]
-    return [say_difference(x, y, metric, METHODS[a], METHODS[b]) for x, y in pairs if x and y]
+    pairs = filter(None, (column.load_pair(a, b) for column in columns))
+    return [say_difference(x, y, metric, METHODS[a], METHODS[b]) for x, y in pairs if getattr(x, metric) and getattr(y, metric)]
+
+
+def say_drops(columns: list["Column"], classes: tuple[str, ...]) -> list[str]:
+    """How much more `classes` lose from naming to placing than the others do, a sentence a column with runs."""
+    lines = []
+    for result in filter(None, (column.load("weak_sup") for column in columns)):
+        drop = drops(result)
+        named, others = drop[drop.index.isin(classes)], drop[~drop.index.isin(classes)]
+        if len(named):
+            lines.append(f"{result.data}: {named.mean():.1f} points in the named classes, {others.mean():.1f} in the others")
+    return lines
 
 
 # ---------------------------------------------------------------- tables
@@ -302,6 +340,13 @@ class Column:
     def load(self, system: str) -> Result | None:
         return load(self.root, self.profile, self.trunk, system)
 
+    def load_pair(self, a: str, b: str) -> tuple[Result, Result] | None:
+        return load_pair(self.root, self.profile, self.trunk, a, b)
+
+    def head_text(self) -> str:
+        """ "VOC 2007 sample", plain."""
+        return data_name(self.profile)
+
     def head(self) -> str:
         """ "real photographs: VOC 2007 sample, 1,312 photographs (recorded run)"."""
         result = next(filter(None, (self.load(s) for s in ("weak_sup", "full_images"))), None)
@@ -324,11 +369,13 @@ def table2(voc: list[Column], coco: list[Column], metric: str) -> Html:
     for letter, systems in TABLE2_SYSTEMS.items():
         system, cells = systems[k], []
         for short, _, columns in groups:
-            cells.append(paper_cell(printed.loc[letter, f"{metric}_{short}"]))
+            in_words = Cell("<small>worse than I (no number)</small>" if k == 0 else "–", "src-paper", paper.CITATION)
+            cells.append(paper_cell(printed.loc[letter, f"{metric}_{short}"]) if letter in printed.index else in_words)
             for column in columns:
                 found = cell(column.load(system) if system else None, metric, system is not None)
                 cells.append(Cell(found.text, column.kind, found.title))
-        rows.append((f"{letter}. {printed.loc[letter, 'method']}", cells))
+        name = printed.loc[letter, "method"] if letter in printed.index else METHODS[systems[0]]
+        rows.append((f"{letter}. {name}", cells))
     what = "classification" if k == 0 else "location prediction"
     caption = (
         f"Table 2, {what}: mean average precision, %. Below each own number: 95% interval over test images, "
@@ -378,6 +425,38 @@ def class_cell(kind: str, result: Result | None, name: str, metric: str = "class
         return Cell("<small>no such object</small>", kind)
     ap, low, high = (100 * classes.loc[name, c] for c in ("ap", "low", "high"))
     return Cell(f'<a href="{result.href}">{ap:.1f}</a>', kind, f"95% interval {low:.1f} to {high:.1f}")
+
+
+def drop_table(columns: list[Column], count: int) -> Html:
+    """The classes that lose most from naming to placing, for each source."""
+    heads = [[("", 1, ""), *((column.head(), 1, column.kind) for column in columns)]]
+    results = [(column.kind, column.load("weak_sup")) for column in columns]
+    rows = []
+    for rank in range(count):
+        cells = []
+        for kind, result in results:
+            drop = drops(result) if result else []
+            if rank >= len(drop):
+                cells.append(Cell("·", kind, NOT_ATTEMPTED))
+                continue
+            name = drop.index[rank]
+            ap, place = (100 * m.classes.loc[name, "ap"] for m in (result.classification, result.location))
+            low, high = (100 * result.location.classes.loc[name, end] for end in ("low", "high"))
+            title = f"classification AP {ap:.1f}, location AP {place:.1f} (95% interval {low:.1f} to {high:.1f})"
+            cells.append(Cell(f'{html.escape(name)} <a href="{result.href}">−{drop.iloc[rank]:.1f}</a>', kind, title))
+        rows.append((f"{rank + 1}.", cells))
+    return table(heads, rows, "Classification AP minus location AP, points: the largest drops.", "drops")
+
+
+def difference_cell(pair: tuple[Result, Result] | None, metric: str, kind: str) -> Cell:
+    """a minus b in points with its paired interval below."""
+    if pair is None or None in (getattr(pair[0], metric), getattr(pair[1], metric)):
+        return Cell("·", kind, NOT_ATTEMPTED)
+    d = difference(*pair, metric)
+    seeds = sorted({run.seed for run in pair[0].runs})
+    title = f"paired 95% interval, seeds {', '.join(map(str, seeds))}"
+    text = f'<a href="{pair[0].href}">{d["value"]:+.1f}</a><br><small>{d["low"]:+.1f} to {d["high"]:+.1f}</small>'
+    return Cell(text, kind, title)
 
 
 def answer_table(columns: list[Column]) -> Html:
@@ -462,16 +541,23 @@ def evolution(root, profile: str, trunk: str, seed: int = 0) -> pd.DataFrame | N
     return means.rename(columns={"ap": "classification", "location_ap": "location"})
 
 
-def discovery(root, profile: str, trunk: str, seed: int = 0) -> dict[str, pd.Series] | None:
-    """Share of objects found for good by each epoch, by appearance ("all objects" where none is told)."""
+def discovery_rows(root, profile: str, trunk: str, seed: int = 0) -> pd.DataFrame | None:
+    """discovery.csv as it is: image, class, appearance ("" unknown), epoch (NaN: never found); None if absent."""
     path = run_folder(root, profile, trunk, "weak_sup", seed) / "discovery.csv"
     if not path.is_file():
         return None
-    found = pd.read_csv(path, dtype={"image": str, "class": str})
+    return pd.read_csv(path, dtype={"image": str, "class": str}).fillna({"appearance": ""})
+
+
+def discovery(root, profile: str, trunk: str, seed: int = 0) -> dict[str, pd.Series] | None:
+    """Share of objects found for good by each epoch, by appearance ("all objects" where none is told)."""
+    found = discovery_rows(root, profile, trunk, seed)
+    if found is None:
+        return None
     curves = evolution(root, profile, trunk, seed)
     last = int(curves["epoch"].max() if curves is not None else found["epoch"].max())
     epochs = pd.RangeIndex(last + 1)
-    groups = found.groupby(found["appearance"].fillna(""))
+    groups = found.groupby("appearance")
     known = {name: group for name, group in groups if name in ("usual", "unusual")} or {"all objects": found}
     return {
         f"{name} ({len(group):,})": pd.Series([(group["epoch"] <= e).mean() for e in epochs], index=epochs)
@@ -481,12 +567,11 @@ def discovery(root, profile: str, trunk: str, seed: int = 0) -> dict[str, pd.Ser
 
 def discovery_epochs(root, profile: str, trunk: str, seed: int = 0) -> pd.DataFrame | None:
     """By appearance: number of objects, share ever found, median epoch of discovery among those found."""
-    path = run_folder(root, profile, trunk, "weak_sup", seed) / "discovery.csv"
-    if not path.is_file():
+    found = discovery_rows(root, profile, trunk, seed)
+    if found is None:
         return None
-    found = pd.read_csv(path)
-    other = "both kinds in one picture" if found["appearance"].notna().any() else "all objects"
-    found = found.fillna({"appearance": other})
+    other = "both kinds in one picture" if (found["appearance"] != "").any() else "all objects"
+    found = found.replace({"appearance": {"": other}})
     by = found.groupby("appearance")["epoch"]
     return pd.DataFrame({"objects": by.size(), "found": by.count() / by.size(), "median_epoch": by.median()})
 
@@ -494,3 +579,16 @@ def discovery_epochs(root, profile: str, trunk: str, seed: int = 0) -> pd.DataFr
 def epoch_of_half(curve: pd.DataFrame, metric: str) -> int:
     """First epoch that reaches half of the final value."""
     return int(curve["epoch"][curve[metric] >= curve[metric].iloc[-1] / 2].iloc[0])
+
+
+# ---------------------------------------------------------------- extent
+
+
+def extent(root, profile: str, trunk: str, seed: int = 0) -> pd.DataFrame | None:
+    """Detection AP (0..1) by class (rows) and IoU threshold (columns, float), from extent.csv; None if absent."""
+    path = run_folder(root, profile, trunk, "weak_sup", seed) / "extent.csv"
+    if not path.is_file():
+        return None
+    table = pd.read_csv(path, dtype={"class": str})
+    table["iou"] = table["iou"].round(4)
+    return table.pivot(index="class", columns="iou", values="ap")

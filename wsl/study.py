@@ -56,7 +56,10 @@ def parse_target(text: str) -> tuple[str, int]:
 
 def trunk_of(profile: Profile, engine: str = "auto") -> Trunk:
     weights = Path(profile.weights) if profile.weights else None
-    return load_trunk(profile.trunk, weights, profile.convention, engine)
+    trunk = load_trunk(profile.trunk, weights, profile.convention, engine)
+    if trunk.engine == "openvino":
+        torch.set_num_threads(1)  # OpenVINO has threads of its own; both pools on the same cores cost four times the time
+    return trunk
 
 
 def make_data(profile: Profile, runs: Path) -> Path:
