@@ -120,7 +120,7 @@ def predict_systems(profile: Profile, targets: list[tuple[str, int]], runs: Path
     """Predict with the heads of several (system, seed) in one pass of the trunk over the evaluation images."""
     for system, _ in targets:
         check_system(system)
-    started = time.monotonic()
+    started, code = time.monotonic(), code_state()
     trunk, dataset = trunk_of(profile), profile.dataset("val", runs)
     testers = {}
     for system, seed in dict.fromkeys((s if s != "center" else "weak_sup", k) for s, k in targets):
@@ -135,7 +135,7 @@ def predict_systems(profile: Profile, targets: list[tuple[str, int]], runs: Path
     for system, seed in targets:
         of_head = run_folder(runs, profile, head_of(system), seed)
         df = center_prediction(tables["weak_sup", seed], dataset) if system == "center" else tables[system, seed]
-        about = manifest(profile, system, seed, trunk, dataset, of_head)
+        about = manifest(profile, system, seed, trunk, dataset, of_head, code)
         about["predict_seconds"] = round(seconds / len(tables), 1)
         about["wall_seconds"] = round(about["predict_seconds"] + about["training"]["train_seconds"], 1)
         folders.append(run_folder(runs, profile, system, seed))
@@ -143,13 +143,19 @@ def predict_systems(profile: Profile, targets: list[tuple[str, int]], runs: Path
     return folders
 
 
-def manifest(profile: Profile, system: str, seed: int, trunk: Trunk, dataset: Dataset, of_head: Path) -> dict:
+def code_state() -> dict:
+    """The commit that is checked out, and which of the computing modules differ from it."""
+    return {"commit": _git("rev-parse", "HEAD"), "changed_files": _git("status", "--porcelain", "--", *COMPUTING) or ""}
+
+
+def manifest(
+    profile: Profile, system: str, seed: int, trunk: Trunk, dataset: Dataset, of_head: Path, code: dict
+) -> dict:
     """Where a run comes from: all that is needed to make it again, and to tell that it was."""
     settings = replace(profile.system_settings(system), systems=(), seeds=())
     return {
         "study": wsl.__version__,
-        "commit": _git("rev-parse", "HEAD"),
-        "changed_files": _git("status", "--porcelain", "--", *COMPUTING) or "",
+        **code,
         "command": f"wsl run {profile.name} {shlex.quote(system)} --seed {seed}" + _changes(profile),
         "profile": profile.name,
         "title": profile.title,
