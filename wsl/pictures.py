@@ -19,10 +19,10 @@ from wsl.show import Html
 YELLOW = "#ffdd33"  # the crosses of Figure 6
 
 
-def data_uri(image: np.ndarray, format: str = "jpeg", width: int = 10_000) -> str:
+def data_uri(image: np.ndarray, format: str = "jpeg", width: int = 10_000, quality: int = 85) -> str:
     """uint8 (H, W, 3) as a data URI, reduced to `width` pixels if it is wider. `format`: png or jpeg."""
     buffer = io.BytesIO()
-    options = {"quality": 85} if format == "jpeg" else {"optimize": True}
+    options = {"quality": quality} if format == "jpeg" else {"optimize": True}
     Image.fromarray(resize_to(np.asarray(image, np.uint8), width)).save(buffer, format, **options)
     return f"data:image/{format};base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
@@ -68,7 +68,7 @@ def img(image: np.ndarray, alt: str, width: int = 420) -> str:
     return f'<img src="{data_uri(image, width=width)}" alt="{html.escape(alt)}" style="width:100%">'
 
 
-def with_points(image: np.ndarray, points, alt: str, width: int = 420, boxes=()) -> str:
+def with_points(image: np.ndarray, points, alt: str, width: int = 420, boxes=(), quality: int = 85) -> str:
     """The image with a yellow cross and a label for each point (Figure 6): an SVG, crisp at any size.
 
     `points`: (x, y, label) in pixels of the image; `boxes`: (x0, y0, x1, y1), drawn thin and dashed.
@@ -80,7 +80,7 @@ def with_points(image: np.ndarray, points, alt: str, width: int = 420, boxes=())
     return (
         f'<svg role="img" aria-label="{html.escape(alt)}" viewBox="0 0 {full} {height}" '
         f'style="width:100%;max-width:{width}px;height:auto;display:block">'
-        f'<image href="{data_uri(image, width=width)}" width="{full}" height="{height}"/>'
+        f'<image href="{data_uri(image, width=width, quality=quality)}" width="{full}" height="{height}"/>'
         f"{''.join(marks)}</svg>"
     )
 

@@ -4,7 +4,10 @@ NOT_ATTEMPTED = "not attempted yet"
 
 
 class Html(str):
-    """HTML that a notebook displays as it is."""
+    """HTML that a notebook displays as it is; its plain form is a word, so that a page holds pictures once."""
+
+    def _repr_pretty_(self, printer, cycle) -> None:
+        printer.text(f"<HTML, {len(self):,} characters>")
 
     def _repr_html_(self) -> str:
         return str(self)

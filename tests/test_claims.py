@@ -1,0 +1,169 @@
+"""Every verdict of the scoreboard must come out on made-up runs, and only where it should."""
+
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from test_report import make_run
+
+from wsl import claims, report, scoreboard
+from wsl.claims import CLAIMS, Claim, Rule, judge
+from wsl.voc import CLASSES
+
+BY_ID = {claim.id: claim for claim in CLAIMS}
+
+
+def columns(root, voc="voc-sample", coco="coco-sample"):
+    return {"voc": report.Column(str(root), voc, "trunk"), "coco": report.Column(str(root), coco, "trunk")}
+
+
+def verdict(root, name, real=True):
+    real_root, scenes_root = (root, root / "no") if real else (root / "no", root)
+    scenes = columns(scenes_root) if not real else columns(scenes_root, "scenes", "scenes-coco")
+    return judge(BY_ID[name], columns(real_root), scenes)
+
+
+@pytest.mark.parametrize(
+    "rule, interval, seeds, outcome",
+    [
+        (Rule("above", low=0), (2, 1, 3), (), True),
+        (Rule("above", low=0), (2, 1, 3), (1.5, -0.1), None),  # one seed disagrees
+        (Rule("above", low=0), (2, -1, 5), (), None),
+        (Rule("above", low=0), (-2, -3, -1), (), False),
+        (Rule("no more than", high=1.5), (-4, -6, -2), (), True),
+        (Rule("no more than", high=1.5), (1, 0, 2), (), None),
+        (Rule("no more than", high=1.5), (3, 2, 4), (), False),
+        (Rule("on par", -2, 2), (0, -1, 1), (), True),
+        (Rule("on par", -2, 2), (0, -9, 9), (), None),
+        (Rule("on par", -2, 2), (5, 3, 7), (), False),
+        (Rule("above", low=0), (np.nan, np.nan, np.nan), (), None),
+    ],
+)
+def test_rule(rule, interval, seeds, outcome):
+    assert rule.outcome(*interval, seeds) is outcome
+
+
+def test_gain_is_reproduced_refuted_or_too_wide(tmp_path):
+    for folder, weak, full, images in (("yes", 2, 0.2, 200), ("no", 0.2, 2, 200), ("wide", 1, 0.9, 12)):
+        for seed in range(2):
+            make_run(tmp_path / folder, "voc-sample", "weak_sup", seed, quality=weak, images=images)
+            make_run(tmp_path / folder, "voc-sample", "full_images", seed, quality=full, images=images, points=False)
+    assert verdict(tmp_path / "yes", "C1").verdict == claims.REPRODUCED
+    assert verdict(tmp_path / "no", "C1").verdict == claims.NOT_REPRODUCED
+    assert verdict(tmp_path / "wide", "C1").verdict == claims.INCONCLUSIVE
+    assert verdict(tmp_path / "yes", "C1", real=False).verdict == claims.HOLDS
+    assert verdict(tmp_path / "no", "C1", real=False).verdict == claims.DOES_NOT_HOLD
+    assert verdict(tmp_path / "wide", "C1", real=False).verdict == claims.SCENES_INCONCLUSIVE
+    assert verdict(tmp_path / "nothing", "C1").verdict == claims.NOT_ATTEMPTED
+    found = verdict(tmp_path / "yes", "C1").real[0]
+    assert len(found.seeds) == 2 and found.low < found.value < found.high
+    assert found.value == pytest.approx(np.mean(found.seeds))
+
+
+def test_photographs_decide_where_both_exist(tmp_path):
+    for profile, weak, full in (("voc-sample", 0.2, 2), ("scenes", 2, 0.2)):
+        make_run(tmp_path, profile, "weak_sup", quality=weak, images=200)
+        make_run(tmp_path, profile, "full_images", quality=full, images=200, points=False)
+    one = judge(BY_ID["C1"], columns(tmp_path), columns(tmp_path, "scenes", "scenes-coco"))
+    assert one.verdict == claims.NOT_REPRODUCED
+    assert (one.real[0].outcome, one.scenes[0].outcome) == (False, True)
+
+
+def test_every_class(tmp_path):
+    for folder, weak, full in (("yes", 3, 0.1), ("no", 0.1, 3), ("wide", 1, 0.9)):
+        make_run(tmp_path / folder, "coco-sample", "weak_sup", quality=weak, images=150)
+        make_run(tmp_path / folder, "coco-sample", "full_images", quality=full, images=150, points=False)
+    got = {folder: verdict(tmp_path / folder, "C2") for folder in ("yes", "no", "wide")}
+    assert got["yes"].verdict == claims.REPRODUCED and "3 of 3 classes gain" in got["yes"].real[0].note
+    assert got["no"].verdict == claims.NOT_REPRODUCED
+    assert got["wide"].verdict == claims.INCONCLUSIVE
+
+
+def test_sizes_ask_for_more_than_a_gain(tmp_path):
+    make_run(tmp_path, "coco-sample", "weak_sup", quality=3, images=200)
+    make_run(tmp_path, "coco-sample", "weak_sup@test_s1", quality=0.1, images=200)
+    assert verdict(tmp_path, "C5").verdict == claims.NOT_REPRODUCED  # a gain far above "about 3 points"
+
+
+def test_equivalence_needs_a_narrow_interval(tmp_path):
+    for system in ("weak_sup", "rcnn", "center"):
+        make_run(tmp_path, "voc-sample", system, images=60)
+    assert verdict(tmp_path, "C9").verdict == claims.INCONCLUSIVE
+    same = claims.difference("weak_sup", "weak_sup", "location", Rule("nothing", -2, 2))
+    assert same(columns(tmp_path)["voc"]).outcome is True
+    one = verdict(tmp_path, "C6")
+    assert one.verdict == claims.NOT_ATTEMPTED and "VOC or COCO" in one.why
+
+
+def test_small_objects_and_context(tmp_path):
+    names = ("bottle", "pottedplant", "cat", "dog")
+    make_run(tmp_path, "voc-sample", "weak_sup", classes=names, images=150)
+    make_run(tmp_path, "voc-sample", "full_images", classes=names, images=150, quality=0.5)
+    assert verdict(tmp_path, "C3").real[0].low < verdict(tmp_path, "C3").real[0].high
+    folder = make_run(tmp_path, "coco-sample", "weak_sup", classes=("fork", "spoon", "cat", "dog"), images=150)
+    table = pd.read_parquet(folder / "predictions.parquet")
+    from wsl import predictions
+
+    present = table["label"] > 0
+    table.loc[present, "distance"] = np.where(table["class"].isin(("fork", "spoon")), 99.0, 0.0)[present]
+    predictions.write_run(folder, table, {})
+    one = verdict(tmp_path, "C10")
+    assert one.verdict == claims.REPRODUCED and one.real[0].value > 50
+    make_run(tmp_path / "other", "coco-sample", "weak_sup", classes=CLASSES[:3])  # none of the named classes
+    assert verdict(tmp_path / "other", "C10").verdict == claims.NOT_ATTEMPTED
+
+
+def test_discovery_delay():
+    rng = np.random.default_rng(0)
+    usual = pd.DataFrame({"image": range(300), "class": "cat", "appearance": "usual", "epoch": rng.integers(0, 3, 300)})
+    late = usual.assign(appearance="unusual", epoch=usual["epoch"] + 2.0)
+    value, samples = claims.discovery_delay(pd.concat([usual, late]))
+    assert value == pytest.approx(2) and np.percentile(samples, 2.5) > 0
+    late.loc[:100, "epoch"] = np.nan  # never found: later than all
+    assert claims.discovery_delay(pd.concat([usual, late]))[0] > 2
+    assert np.isnan(claims.discovery_delay(usual)[0])
+
+
+def test_appearance_and_extent_read_their_tables(tmp_path):
+    folder = make_run(tmp_path, "voc-sample", "weak_sup")
+    lines = [f"{i},cat,{'unusual' if i % 2 else 'usual'},{3 if i % 2 else i % 3}" for i in range(60)]
+    (folder / "discovery.csv").write_text("\n".join(["image,class,appearance,epoch", *lines]) + "\n")
+    rows = [f"{iou},{name},{ap}" for name in CLASSES for iou, ap in ((0.1, 0.44), (0.3, 0.27), (0.5, 0.12))]
+    (folder / "extent.csv").write_text("\n".join(["iou,class,ap", *rows]) + "\n")
+    assert verdict(tmp_path, "C11", real=False).verdict == claims.HOLDS
+    one = verdict(tmp_path, "C12")
+    assert one.verdict == claims.REPRODUCED and one.real[0].value == pytest.approx(100 * 12 / 44)
+    assert "27.3 %" in scoreboard.say(one.real[0])
+
+
+def test_scoreboard_shows_every_claim_with_a_badge_and_its_proof(tmp_path):
+    for system in ("weak_sup", "full_images", "center"):
+        make_run(tmp_path / "results", "voc-sample", system)
+    judged = claims.judge_all(columns(tmp_path / "results"), columns(tmp_path / "no", "scenes", "scenes-coco"))
+    assert [one.claim.id for one in judged] == [f"C{k}" for k in range(1, len(CLAIMS) + 1)]
+    assert {one.verdict for one in judged} <= set(scoreboard.BADGES)
+    html = scoreboard.scoreboard(judged)
+    assert html.count('class="verdict') == len(CLAIMS) and 'href="runs.html#voc-sample-trunk-weak_sup-seed0"' in html
+    assert len(re.findall(r'<span id="c\d+">', html)) == len(CLAIMS)
+    assert f"{len(CLAIMS)} claims" in scoreboard.tally(judged) and "not attempted" in scoreboard.tally(judged)
+    rules = scoreboard.rules()
+    assert "whole interval of J − L in location mAP above -2 and below 2" in rules and "None" not in rules
+
+
+def test_pages_of_the_claims_are_pages_of_the_book():
+    from wsl.site import toc_pages
+
+    pages = toc_pages(Path(__file__).parents[1] / "book" / "_toc.yml")
+    assert {claim.page.split(".html")[0] for claim in CLAIMS} <= set(pages)
+
+
+def test_quotes_are_the_papers_words():
+    paper = Path(os.environ.get("WSL_PAPER", Path(__file__).parents[2] / "shared" / "paper" / "paper.txt"))
+    if not paper.is_file():
+        pytest.skip(f"no text of the paper at {paper} (set WSL_PAPER)")
+    text = re.sub(r"\s+", " ", paper.read_text(encoding="utf8"))
+    for claim in CLAIMS:
+        assert isinstance(claim, Claim) and claim.quote in text, claim.id

@@ -1,0 +1,86 @@
+"""The extent page: detection mAP from points that were never meant to be boxes (section 6, "Predicting extent")."""
+
+from __future__ import annotations
+
+import html
+
+import numpy as np
+import pandas as pd
+
+from wsl import paper, report
+from wsl.report import Cell
+from wsl.show import NOT_ATTEMPTED, Html
+
+THRESHOLDS = (0.5, 0.3, 0.1)
+
+
+def printed() -> pd.Series:
+    """The paper's three values (0..1) by threshold, VOC 2012 validation."""
+    said = paper.sentences()["value"]
+    return pd.Series({t: said[f"extent_iou_{t}"] / 100 for t in THRESHOLDS})
+
+
+def _tables(sources, trunk: str):
+    """(root, profile, table or None) of each source."""
+    return [(root, profile, report.extent(root, profile, trunk)) for root, profile in sources]
+
+
+def _href(root, profile: str, trunk: str) -> str:
+    runs = report.find_runs(root, profile, trunk, "weak_sup")
+    return f"runs.html#{runs[0].anchor}" if runs else "runs.html"
+
+
+def table(sources, trunk: str) -> Html:
+    """Thresholds as rows; paper | real photographs | scenes."""
+    heads = [[("IoU at least", 1, ""), ("paper: VOC 2012 validation", 1, "src-paper")]]
+    heads[0] += [(report.Column(root, name, trunk).head(), 1, report.source_class(name)) for root, name in sources]
+    rows = []
+    for threshold in THRESHOLDS:
+        cells = [Cell(f"{100 * printed()[threshold]:.2f}", "src-paper", paper.CITATION)]
+        for root, profile, found in _tables(sources, trunk):
+            kind = report.source_class(profile)
+            if found is None or threshold not in found:
+                cells.append(Cell(f"<small>{NOT_ATTEMPTED}</small>", kind))
+                continue
+            link = f'<a href="{_href(root, profile, trunk)}">{100 * found[threshold].mean():.2f}</a>'
+            cells.append(Cell(link, kind, f"mean over {found[threshold].count()} classes; one seed"))
+        rows.append((f"{threshold:g}", cells))
+    caption = "Detection mAP, %, of weak supervision with scores gathered inside selective-search proposals."
+    return report.table(heads, rows, caption, "extent")
+
+
+def curves(sources, trunk: str) -> dict[str, pd.Series]:
+    """Detection mAP by threshold: the paper first, then each source that has it."""
+    out = {"paper, VOC 2012": printed().sort_index()}
+    for _, profile, found in _tables(sources, trunk):
+        if found is not None:
+            out[report.data_name(profile)] = found.mean()
+    return out
+
+
+def sentences(sources, trunk: str) -> list[str]:
+    """mAP at 0.5 over mAP at 0.1, a line a source."""
+    lines = []
+    for _, profile, found in _tables(sources, trunk):
+        if found is not None and {0.1, 0.5} <= set(found.columns) and found[0.1].mean() > 0:
+            share, location = found[0.5].mean() / found[0.1].mean(), ""
+            lines.append(f"{report.data_name(profile)}: {share:.0%}{location}")
+    return lines
+
+
+def class_table(sources, trunk: str, threshold: float = 0.5) -> Html:
+    """AP by class at one threshold, VOC-layout and COCO-layout sources in their own columns."""
+    tables = [(profile, found) for _, profile, found in _tables(sources, trunk) if found is not None and threshold in found]
+    names = list(dict.fromkeys(name for _, found in tables for name in found.index))
+    heads = [[("class", 1, ""), *((report.data_name(profile), 1, report.source_class(profile)) for profile, _ in tables)]]
+    rows = []
+    for name in names:
+        values = [found[threshold].get(name, np.nan) for _, found in tables]
+        cells = [
+            Cell("–" if np.isnan(value) else f"{100 * value:.1f}", report.source_class(profile))
+            for value, (profile, _) in zip(values, tables, strict=True)
+        ]
+        rows.append((html.escape(name), cells))
+    if not rows:
+        return Html(f"<p>{NOT_ATTEMPTED.capitalize()}.</p>")
+    return report.table(heads, rows, f"Detection AP at IoU {threshold:g}, %.", "extent-classes")
