@@ -7,8 +7,9 @@ false positive. Difficult objects count neither way. AP is the area under the cu
 Boxes hold whole pixels: both corners are inside, a box from 0 to 9 is ten pixels wide.
 
 COCOeval differs: a detection may take its second best object if the best is taken, objects that count come before
-those that do not, and AP is read at 101 recall levels. Where no detection overlaps two objects the first two make
-no difference; `cocoeval` reads precision at every recall level that can occur, so the third does not either.
+those that do not, a second detection of a difficult object is a false positive, and AP is read at 101 recall levels.
+The first two matter only where a detection overlaps two objects, the third where a difficult one is found twice;
+`cocoeval` reads precision at every recall level that can occur, so the fourth makes no difference.
 
     >>> one = np.array([0])
     >>> box_iou(np.array([[0.0, 0, 9, 9]]), np.array([[0.0, 0, 9, 4]]))

@@ -88,7 +88,7 @@ ABLATIONS: dict[str, dict] = {
     "weak_sup@sgd": {"optimizer": "sgd", "weight_decay": 0.0, "dropout": 0.5, "hidden": 2048, "last_bias": 0.0},
     "weak_sup@adagrad": {"optimizer": "adagrad", "weight_decay": 5e-4, "dropout": 0.5, "hidden": 2048, "last_bias": 0.0},
 }
-TRAINED = ("full_images", "weak_sup", "masked_pool", "masked_pool_outside")
+TRAINED = ("full_images", "weak_sup", "masked_pool", "masked_pool_outside", "object_patches", "rcnn")
 SYSTEMS = (*TRAINED, "center", *ABLATIONS)
 
 

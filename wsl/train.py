@@ -23,6 +23,7 @@ from wsl.features import Features, Side
 from wsl.geometry import cell_to_image, cells_in_boxes, side_at
 from wsl.images import extent_on_canvas
 from wsl.model import Adaptation, global_max_pool, multilabel_loss, pool, save_head, searched_scores
+from wsl.patches import patch_loss, sample_patches
 from wsl.profile import Profile
 from wsl.trunk import Trunk
 
@@ -193,10 +194,14 @@ def train(
         stream = features.batches(list(shares), [[side] for side in sides])
         for mine, side, (maps,) in zip(shares, sides, stream, strict=True):
             masks = head.dropout_masks(profile.dropout, noise)
-            allowed = None
-            if kind.startswith("masked_pool"):
-                allowed = allowed_cells(dataset, mine, side, profile.canvas, trunk).to(device)
-            loss = pooled_loss(model, maps, labels[mine], masks, profile.pool, allowed, kind == "masked_pool_outside")
+            if kind == "object_patches":
+                chosen = sample_patches(dataset, mine, side, profile.canvas, trunk, draw)
+                loss = patch_loss(model, maps, *(c.to(device) for c in chosen), masks)
+            else:
+                allowed = None
+                if kind.startswith("masked_pool"):
+                    allowed = allowed_cells(dataset, mine, side, profile.canvas, trunk).to(device)
+                loss = pooled_loss(model, maps, labels[mine], masks, profile.pool, allowed, kind == "masked_pool_outside")
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
