@@ -136,3 +136,18 @@ def test_bad_input_is_one_line_and_status_2(tmp_path, monkeypatch, capsys, comma
 def test_systems_and_their_heads():
     assert {profiles.head_of(s) for s in ("center", "weak_sup@test_s1", "weak_sup")} == {"weak_sup"}
     assert profiles.head_of("weak_sup@train_s1") == "weak_sup@train_s1"
+
+
+def test_localize_finds_the_motorbike_and_draws_it(tmp_path, capsys):
+    """The shipped head on a photograph that it never saw: scikit-image's motorbike fills x 60..700, y 80..480."""
+    from wsl.photographs import PHOTOGRAPHS
+
+    path = PHOTOGRAPHS["motorcycle_left"].path
+    assert main(["localize", str(path), "--out", str(tmp_path), "--json"]) == 0
+    (image,) = json.loads(capsys.readouterr().out)["images"]
+    best = image["found"][0]
+    assert best["class"] == "motorbike" and 60 < best["x"] < 700 and 80 < best["y"] < 480
+    assert (tmp_path / "motorcycle_left_localized.png").stat().st_size > 10_000
+    (tmp_path / "cut.png").write_bytes(path.read_bytes()[:5000])
+    assert main(["localize", str(tmp_path / "cut.png")]) == 2
+    assert "cut.png: not a readable image" in capsys.readouterr().err
