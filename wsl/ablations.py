@@ -43,7 +43,7 @@ def table(columns: list[Column], metric: str) -> Html:
     heads = [[("", 1, "")], [("one change to J", 1, "")]]
     for column in columns:
         heads[0].append((column.head(), 2, column.kind))
-        heads[1] += [("mAP", 1, column.kind), ("− J", 1, column.kind)]
+        heads[1] += [("mAP", 1, column.kind), ("against J", 1, column.kind)]
     rows = [("<b>J, weak supervision</b>", [c for column in columns for c in _reference(column, metric)])]
     for system, name in systems(columns):
         cells = []

@@ -61,6 +61,8 @@ class Evidence:
     href: str  # the run that it rests on
     unit: str = "points"
     note: str = ""
+    layout: str = ""  # "voc" or "coco"
+    decides: bool = True  # False: shown beside
 
 
 @dataclass(frozen=True)
@@ -434,7 +436,7 @@ def judge(claim: Claim, real: dict[str, report.Column], scenes: dict[str, report
     decide_real, missing_real = _collect(claim.tests, real)
     decide_scenes, missing_scenes = _collect(claim.tests, scenes)
     evidence = [
-        tuple(found + _collect(claim.beside, columns)[0])
+        (*found, *(replace(e, decides=False) for e in _collect(claim.beside, columns)[0]))
         for found, columns in ((decide_real, real), (decide_scenes, scenes))
     ]
     if claim.not_comparable:
@@ -458,7 +460,7 @@ def _collect(tests: dict[str, tuple[Test, ...]], columns) -> tuple[list[Evidence
     found, missing = [], []
     for layout, several in tests.items():
         results = [test(columns[layout]) if layout in columns else None for test in several]
-        found += [result for result in results if result is not None]
+        found += [replace(result, layout=layout) for result in results if result is not None]
         if None in results:
             missing.append(layout.upper())
     return found, missing

@@ -263,7 +263,7 @@ def scatter(naming, placing, named=(), extra=5):
         right = x > 78
         place = dict(xytext=(x - 1.6 if right else x + 1.6, at), ha="right" if right else "left", va="center")
         axis.annotate(name, (x, y), fontsize=8, **place)
-    axis.set(xlim=(0, 102), ylim=(0, 102), xlabel="classification AP, %", ylabel="location AP, %")
+    axis.set(xlim=(-2, 102), ylim=(-3, 102), xlabel="classification AP, %", ylabel="location AP, %")
     axis.grid()
     axis.set_axisbelow(True)
     return figure

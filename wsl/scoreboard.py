@@ -37,23 +37,21 @@ def sources(results: str, runs: str, recorded: tuple[str, str], made_here: tuple
 
 def scoreboard(judged: list[Judged]) -> Html:
     """The landing page's table: claim, the paper's words and numbers, evidence, verdict."""
-    heads = [[
-        ("claim", 1, ""), ("the paper", 1, "src-paper"), ("real photographs", 1, "src-real"),
-        ("scenes", 1, "src-scenes"), ("verdict", 1, ""),
-    ]]  # fmt: skip
+    texts = (("the paper's claim", "src-paper"), ("real photographs", "src-real"), ("scenes", "src-scenes"), ("verdict", ""))
     rows = []
     for one in judged:
         claim = one.claim
-        quote = f"“{html.escape(claim.quote)}”<br>" if claim.quote else ""
+        quote = f"“{html.escape(claim.quote)}” " if claim.quote else ""
+        title = f'<span id="{claim.id.lower()}">{claim.id}</span> <a href="{claim.page}">{html.escape(claim.short)}</a>'
         rows.append((
-            f'<span id="{claim.id.lower()}">{claim.id}</span> <a href="{claim.page}">{html.escape(claim.short)}</a>',
+            f"{title}<br><small>{quote}{html.escape(claim.cells)}</small>",
             [
-                Cell(f"<small>{quote}{html.escape(claim.cells)}</small>", "left src-paper"),
                 Cell(_evidence(one.real), "left src-real"),
                 Cell(_evidence(one.scenes), "left src-scenes"),
                 Cell(badge(one.verdict) + (f"<br><small>{html.escape(one.why)}</small>" if one.why else ""), "left"),
             ],
         ))  # fmt: skip
+    heads = [[(text, 1, kind) for text, kind in texts]]
     caption = (
         "Each claim of the paper that can be tested. Numbers are differences in percentage points unless a unit says "
         "otherwise, with the 95% interval of a paired bootstrap over test images, and the range over seeds. Real "
@@ -81,12 +79,12 @@ def _evidence(several: tuple[Evidence, ...]) -> str:
     if not several:
         return "<small>no run</small>"
     parts = []
-    for data, group in itertools.groupby(several, key=lambda e: e.data):
-        parts.append(f"<b>{html.escape(data)}</b>")
+    for label, group in itertools.groupby(sorted(several, key=lambda e: not e.decides), key=lambda e: e.label):
+        parts.append(f"<i>{html.escape(label)}</i>")
         for e in group:
-            note = f"; {html.escape(e.note)}" if e.note else ""
-            number = f'<a href="{e.href}">{say(e)}</a>'
-            parts.append(f"{SIGNS[e.outcome]} {html.escape(e.label)}: {number}{note}")
+            data = e.layout.upper() if e.decides else f"beside it, {e.layout.upper()}"
+            number = f'<a href="{e.href}" title="{html.escape(e.data)}">{say(e)}</a>'
+            parts.append(f"{SIGNS[e.outcome]} {data}: {number}" + (f"; {html.escape(e.note)}" if e.note else ""))
     return f"<small>{'<br>'.join(parts)}</small>"
 
 

@@ -16,12 +16,12 @@ from wsl.report import Cell, Column, Run
 from wsl.show import NOT_ATTEMPTED, Html
 
 KINDS = {
-    "voc2010": "VOC devkit, 2010 and later (number of record)",
-    "voc2007": "VOC devkit, 2007: 11 points",
-    "sklearn": "scikit-learn: steps, no envelope",
-    "coco101": "COCO: 101 points",
+    "voc2010": "VOC 2010+",
+    "voc2007": "VOC 2007",
+    "sklearn": "scikit-learn",
+    "coco101": "COCO",
 }
-LABELS = {0: "dropped (number of record)", 1: "positive", -1: "negative"}
+LABELS = {0: "dropped", 1: "positive", -1: "negative"}
 SYSTEMS = ("weak_sup", "full_images", "center")
 TOLERANCES = (0.0, 5.0, 10.0, 18.0, 30.0, 50.0, 80.0, 120.0, 200.0, np.inf)
 SHOWN = {
@@ -83,13 +83,13 @@ def kinds_table(columns: list[Column]) -> Html:
     def value(column, system, location, kind):
         return mean_ap(scored(_runs(column, system)), location, kind)
 
-    caption = "mAP, %, by definition of average precision; below: the move against the number of record, points."
+    caption = "mAP, %, by definition of average precision; below: the move against the number of record (left), points."
     return _table(columns, SYSTEMS, KINDS, value, caption, "kinds")
 
 
 def points_table(columns: list[Column]) -> Html:
     """Location mAP of weak supervision by mapping of the point and by ranking score; and J minus K under each."""
-    choices = {(m, r): f"{m}, {'mean' if r == 'score' else 'max'} over scales" for m in MAPPINGS for r in RANKINGS}
+    choices = {(m, r): f"{m}, {'mean' if r == 'score' else 'max'}" for m in MAPPINGS for r in RANKINGS}
 
     def value(column, system, location, choice):
         mapping, ranking = choice
