@@ -46,7 +46,9 @@ def targets(name):
 
 
 ALL_RUNS = [f"{run_path(n, s, k)}/manifest.json" for n in NAMES for s, k in targets(n)]
-EVOLUTIONS = [f"{run_path(n, 'weak_sup', PROFILES[n].seeds[0])}/evolution.csv" for n in NAMES]
+EXPERIMENTS = [f"{run_path(n, 'weak_sup', PROFILES[n].seeds[0])}/evolution.csv" for n in NAMES]
+WITH_PROPOSALS = [n for n in NAMES if "rcnn" in PROFILES[n].systems]
+EXPERIMENTS += [f"{run_path(n, 'weak_sup', PROFILES[n].seeds[0])}/extent.csv" for n in WITH_PROPOSALS]
 
 
 wildcard_constraints:
@@ -59,7 +61,7 @@ wildcard_constraints:
 rule runs:
     input:
         ALL_RUNS,
-        EVOLUTIONS,
+        EXPERIMENTS,
 
 
 rule data:
@@ -87,6 +89,18 @@ rule features:
         "{WSL} features {params.options}"
 
 
+rule proposals:
+    input:
+        f"{RUNS}/data/{{profile}}.ready",
+    output:
+        touch(f"{RUNS}/{{profile}}/proposals.ready"),
+    params:
+        options=options,
+    threads: workflow.cores
+    shell:
+        "{WSL} proposals {params.options} --workers {threads}"
+
+
 def record(wildcards):
     """Each profile's first weakly supervised training keeps its epochs, for Figure 1."""
     first = PROFILES[wildcards.profile].seeds[0]
@@ -96,6 +110,7 @@ def record(wildcards):
 rule train:
     input:
         f"{RUNS}/{{profile}}/{{trunk}}/features.ready",
+        lambda w: f"{RUNS}/{w.profile}/proposals.ready" if w.system == "rcnn" else [],
     output:
         f"{RUNS}/{{profile}}/{{trunk}}/{{system}}/seed{{seed}}/head.safetensors",
     params:
@@ -119,6 +134,19 @@ rule evolve:
     threads: workflow.cores
     shell:
         "{WSL} evolve {params.options} --seed {wildcards.seed}"
+
+
+rule extent:
+    input:
+        lambda w: f"{run_path(w.profile, 'weak_sup', w.seed)}/head.safetensors",
+        f"{RUNS}/{{profile}}/proposals.ready",
+    output:
+        f"{RUNS}/{{profile}}/{{trunk}}/weak_sup/seed{{seed}}/extent.csv",
+    params:
+        options=options,
+    threads: workflow.cores
+    shell:
+        "{WSL} extent {params.options} --seed {wildcards.seed}"
 
 
 for name in NAMES:  # one pass of the trunk over a profile's evaluation images serves all its heads
@@ -145,14 +173,14 @@ FRESH = {"voc": "scenes", "coco": "scenes-coco"}  # which runs made here the boo
 FRESH |= {profile.layout: name for name, profile in reversed(PROFILES.items())}
 VIEW = [f"wsl/{name}.py" for name in ("report", "figures", "gallery", "pictures", "paper", "evaluate", "metrics")]
 if bool(config.get("book_only")):  # build the book from the runs that are there
-    ALL_RUNS, EVOLUTIONS = [], []
+    ALL_RUNS, EXPERIMENTS = [], []
 
 
 rule notebook:
     input:
         "notebooks/{page}.ipynb",
         ALL_RUNS,
-        EVOLUTIONS,
+        EXPERIMENTS,
         VIEW,
         glob("results/**/*.*", recursive=True),
     output:

@@ -32,10 +32,11 @@ from wsl.errors import StudyError
 from wsl.features import Features
 from wsl.geometry import boxes_on_map, side_at
 from wsl.images import extent_on_canvas
+from wsl.model import check_head
 from wsl.predict import table
 from wsl.predictions import whole_file
 from wsl.profile import Profile
-from wsl.proposals import Proposals
+from wsl.proposals import Proposals, keep_proposals
 
 GRID = 2  # cells of a pooled region along each side
 DECAY = 1e-3  # of the standardised weights
@@ -51,6 +52,9 @@ class RegionClassifier:
 
     weight: Tensor  # (K, C, G, G)
     bias: Tensor  # (K,)
+
+    def to(self, device: torch.device) -> RegionClassifier:
+        return RegionClassifier(self.weight.to(device), self.bias.to(device))
 
     def __call__(self, maps: Tensor, regions: Tensor) -> Tensor:
         """Scores (P, K) of regions (P, 4), in cells of the feature map (C, n, m)."""
@@ -203,6 +207,27 @@ def predict_regions(
         bar.update()
     bar.close()
     return [table(dataset, s, s, xy, xy) for s, xy in zip(score, centre, strict=True)]
+
+
+def train_rcnn(profile: Profile, seed: int, features: Features, runs: Path, out: Path) -> list[int]:
+    """Train and keep system L in `out/head.safetensors`; returns the number of regions in each round."""
+    proposals = keep_proposals(profile, "train", runs)
+    classifier, counts = train_regions(profile, seed, features, proposals)
+    dataset, trunk = features.dataset, features.trunk
+    about = {"classes": list(dataset.classes), "trunk": trunk.name, "weights_sha256": trunk.weights_sha256, "system": "rcnn"}
+    about |= {"seed": seed, "canvas": profile.canvas, "trained_on": profile.title or dataset.name}
+    save_classifier(out / "head.safetensors", classifier, about)
+    return counts
+
+
+def predict_rcnn(profile: Profile, features: Features, runs: Path, paths: Sequence[Path]) -> list[pd.DataFrame]:
+    """Predictions tables of the classifiers in `paths` on the evaluation images."""
+    classifiers = []
+    for path in paths:
+        classifier, about = load_classifier(path)
+        check_head(path, about, features.trunk.name, features.trunk.weights_sha256, features.dataset.classes)
+        classifiers.append(classifier.to(features.trunk.device))
+    return predict_regions(profile, features, keep_proposals(profile, "val", runs), classifiers)
 
 
 def save_classifier(path: Path, classifier: RegionClassifier, about: dict) -> None:

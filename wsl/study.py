@@ -29,11 +29,13 @@ from wsl.model import check_head, load_head
 from wsl.predict import Tester, center_prediction, predict
 from wsl.predictions import read_run, write_run
 from wsl.profile import SYSTEMS, Profile, head_of
+from wsl.rcnn import predict_rcnn, train_rcnn
 from wsl.train import train
 from wsl.trunk import Trunk, load_trunk
 
 # the modules that a prediction depends on: a manifest says whether any of them differs from the commit
-COMPUTING = [f"wsl/{name}.py" for name in "voc coco dataset images geometry trunk model features train predict profile".split()]
+COMPUTING = "voc coco dataset images geometry trunk model features train predict profile patches proposals rcnn".split()
+COMPUTING = [f"wsl/{name}.py" for name in COMPUTING]
 
 
 def run_folder(runs: Path, profile: Profile, system: str, seed: int) -> Path:
@@ -109,9 +111,11 @@ def train_system(profile: Profile, system: str, seed: int, runs: Path, record: b
     trunk, dataset = trunk_of(profile), profile.dataset("train", runs)
     out = run_folder(runs, profile, system, seed)
     features = training_features(profile, runs, trunk, dataset)
-    _, losses = train(profile, system, seed, features, out, record)
-    log = {"losses": losses, "train_seconds": round(time.monotonic() - started, 1), "n_train": len(dataset)}
-    log["train_digest"] = dataset.digest()
+    if system == "rcnn":
+        log = {"regions": train_rcnn(profile, seed, features, runs, out)}
+    else:
+        log = {"losses": train(profile, system, seed, features, out, record)[1]}
+    log |= {"train_seconds": round(time.monotonic() - started, 1), "n_train": len(dataset), "train_digest": dataset.digest()}
     _write_json(out / "training.json", log)
     return out / "head.safetensors"
 
@@ -122,14 +126,18 @@ def predict_systems(profile: Profile, targets: list[tuple[str, int]], runs: Path
         check_system(system)
     started, code = time.monotonic(), code_state()
     trunk, dataset = trunk_of(profile), profile.dataset("val", runs)
-    testers = {}
-    for system, seed in dict.fromkeys((s if s != "center" else "weak_sup", k) for s, k in targets):
+    features, testers = Features(trunk, dataset, profile.canvas), {}
+    heads = dict.fromkeys((s if s != "center" else "weak_sup", k) for s, k in targets)
+    regions = {(s, k): run_folder(runs, profile, s, k) / "head.safetensors" for s, k in heads if s == "rcnn"}
+    for system, seed in (head for head in heads if head not in regions):
         path = run_folder(runs, profile, head_of(system), seed) / "head.safetensors"
         head, about = load_head(path)
         check_head(path, about, trunk.name, trunk.weights_sha256, dataset.classes)
         settings = profile.system_settings(system)
         testers[system, seed] = Tester(head.to(trunk.device), () if system == "full_images" else settings.test_scales)
-    tables = predict(Features(trunk, dataset, profile.canvas), testers)
+    tables = predict(features, testers) if testers else {}
+    if regions:
+        tables |= zip(regions, predict_rcnn(profile, features, runs, list(regions.values())), strict=True)
     seconds = time.monotonic() - started
     folders = []
     for system, seed in targets:
@@ -224,7 +232,7 @@ def record_run(folder: Path, results: Path) -> Path:
     read_run(folder)  # whole and valid
     target = Path(results).joinpath(*folder.parts[-4:])
     target.mkdir(parents=True, exist_ok=True)
-    for name in ("predictions.parquet", "evolution.csv", "discovery.csv", "evolution.safetensors", "manifest.json"):
+    for name in ("predictions.parquet", "evolution.csv", "discovery.csv", "evolution.safetensors", "extent.csv", "manifest.json"):
         if (folder / name).is_file():
             shutil.copyfile(folder / name, target / name)
     return target
