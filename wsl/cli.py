@@ -11,7 +11,7 @@ import json
 import os
 import sys
 
-from wsl import __version__, cli_study
+from wsl import __version__, cli_compare, cli_study
 from wsl.errors import StudyError
 
 RAW = argparse.RawDescriptionHelpFormatter
@@ -43,14 +43,14 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"wsl {__version__}")
     subparsers = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (add_data, add_evaluate, *cli_study.COMMANDS):
+    for add in (add_data, add_evaluate, cli_compare.add_compare, *cli_study.COMMANDS):
         add(subparsers)
     return top
 
 
-def add_dataset_arguments(p: argparse.ArgumentParser) -> None:
+def add_dataset_arguments(p: argparse.ArgumentParser, required: bool = True) -> None:
     """--voc ROOT --year Y --split S, or --coco JSON [--images DIR]: see `check_dataset_arguments`."""
-    source = p.add_mutually_exclusive_group(required=True)
+    source = p.add_mutually_exclusive_group(required=required)
     source.add_argument(
         "--voc", metavar="ROOT", help="VOCdevkit folder (its parent, or VOC<year> itself, will do)"
     )
@@ -125,13 +125,17 @@ examples:
     p.set_defaults(run=run_evaluate)
 
 
-def run_evaluate(args: argparse.Namespace) -> int:
-    from wsl import evaluate, predictions
-
+def check_measure_arguments(args: argparse.Namespace) -> None:
     if not args.tolerance >= 0:
         raise StudyError(f"--tolerance {args.tolerance:g}: expected a number of pixels >= 0, or inf")
     if args.bootstrap < 0 or args.seed < 0:
         raise StudyError("--bootstrap and --seed: expected integers >= 0")
+
+
+def run_evaluate(args: argparse.Namespace) -> int:
+    from wsl import evaluate, predictions
+
+    check_measure_arguments(args)
     table = predictions.read(args.pred, only_needed=True)
     dataset = load_dataset(args)
     scored = evaluate.from_predictions(table, dataset, args.pred)
