@@ -1,0 +1,167 @@
+"""What the pages on ablations, extent, sensitivity and context show, and the per-image browser."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from test_report import make_run
+
+from wsl import ablations, browse, extent_report, figures, gallery, predictions, report, scoreboard, sensitivity, voc
+from wsl.browser import Browser, find_chromium
+from wsl.voc import CLASSES
+
+
+def columns(root, *profiles):
+    return [report.Column(str(root / "results"), name, "trunk") for name in profiles]
+
+
+@pytest.fixture
+def root(tmp_path):
+    for seed in range(2):
+        make_run(tmp_path / "results", "voc-sample", "weak_sup", seed)
+    make_run(tmp_path / "results", "voc-sample", "center")
+    return tmp_path
+
+
+def test_ablations_compare_the_seeds_in_common(root):
+    make_run(root / "results", "voc-sample", "weak_sup@mean", quality=0.5)
+    make_run(root / "results", "voc-sample", "weak_sup@n5", quality=0.5)
+    make_run(root / "results", "voc-sample", "weak_sup@something_new", quality=0.5)
+    (column,) = columns(root, "voc-sample")
+    pair = column.load_pair("weak_sup@mean", "weak_sup")
+    assert [[run.seed for run in result.runs] for result in pair] == [[0], [0]]
+    html = ablations.table([column], "classification")
+    gain = report.difference(*pair)
+    assert f"{gain['value']:+.1f}</a>" in html and "something_new" in html and report.NOT_ATTEMPTED in html
+    curve = ablations.image_curve(column)
+    assert curve["percent"].to_list() == [5, 100] and (curve["location"] <= curve["classification"]).all()
+    svg = figures.as_html(figures.image_curve({"sample": curve}), "alt")
+    assert "training images used" in svg
+    assert "J − K" in ablations.trunk_table([(root / "results", "voc-sample")])
+    assert ablations.trunk_table([(root, "nothing")]) is None
+
+
+def test_extent(root):
+    sources = [(root / "results", "voc-sample"), (root / "results", "coco-sample")]
+    assert report.NOT_ATTEMPTED in extent_report.table(sources, "trunk") and extent_report.sentences(sources, "trunk") == []
+    folder = report.run_folder(root / "results", "voc-sample", "trunk", "weak_sup")
+    rows = [f"{iou:.2f},{name},{ap}" for name in CLASSES[:4] for iou, ap in ((0.1, 0.4), (0.3, 0.2), (0.5, 0.1))]
+    (folder / "extent.csv").write_text("\n".join(["iou,class,ap", *rows, "0.50,tvmonitor,"]) + "\n")
+    html = extent_report.table(sources, "trunk")
+    assert ">10.00</a>" in html and "11.74" in html and 'href="runs.html#voc-sample-trunk-weak_sup-seed0"' in html
+    curves = extent_report.curves(sources, "trunk")
+    assert list(curves) == ["paper, VOC 2012", "VOC 2007 sample"] and curves["VOC 2007 sample"][0.1] == pytest.approx(0.4)
+    assert "IoU threshold" in figures.as_html(figures.extent_curve(curves), "alt")
+    assert extent_report.sentences(sources, "trunk") == ["VOC 2007 sample: 25%"]
+    assert "tvmonitor" in extent_report.class_table(sources, "trunk")
+
+
+def test_sensitivity(root):
+    runs = tuple(report.find_runs(root / "results", "voc-sample", "trunk", "weak_sup"))
+    several = sensitivity.scored(runs)
+    result = report.load(root / "results", "voc-sample", "trunk", "weak_sup")
+    assert sensitivity.mean_ap(several, False) == pytest.approx(result.classification.value)
+    assert sensitivity.mean_ap(several, True) == pytest.approx(result.location.value)
+    assert sensitivity.mean_ap(several, True, tolerance=np.inf) == sensitivity.mean_ap(several, False)
+    (column,) = columns(root, "voc-sample")
+    curves = sensitivity.tolerance_curves(column)
+    assert list(curves) == ["J, weak supervision", "K, centre prediction"]
+    assert all(curve.is_monotonic_increasing for curve in curves.values())
+    assert "∞" in figures.as_html(figures.tolerance_curve(curves), "alt")
+    assert "VOC 2007 sample: J" in sensitivity.order_sentences([column])[0]
+    for table in (sensitivity.kinds_table, sensitivity.points_table, sensitivity.labels_table):
+        assert "voc-sample-trunk-weak_sup-seed0" in table([column])
+        assert report.NOT_ATTEMPTED in table(columns(root, "coco-sample"))
+    assert sensitivity.points_table([column]).count("–") >= 3  # the made-up runs have one mapping and one score
+
+
+def test_label_zero_counts_as_asked(tmp_path):
+    folder = make_run(tmp_path / "results", "voc-sample", "weak_sup", classes=("cat",))
+    table = predictions.read_run(folder)[0]
+    lowest = table["score"].idxmin()
+    table.loc[lowest, ["label", "distance"]] = [0, 0.0]
+    predictions.write_run(folder, table, {})
+    several = sensitivity.scored(tuple(report.find_runs(tmp_path / "results")))
+    dropped, positive, negative = (sensitivity.mean_ap(several, False, zero=zero) for zero in (0, 1, -1))
+    assert positive < dropped == negative  # a positive at the bottom costs, a negative there does not
+
+
+def test_drops(root):
+    result = report.load(root / "results", "voc-sample", "trunk", "weak_sup")
+    drop = report.drops(result)
+    assert drop.is_monotonic_decreasing and (drop >= 0).all() and len(drop) == 3
+    html = report.drop_table(columns(root, "voc-sample", "coco-sample"), 4)
+    assert f"−{drop.iloc[0]:.1f}</a>" in html and html.count("<tr>") == 5
+    named = report.say_drops(columns(root, "voc-sample"), CLASSES[:1])
+    assert f"{drop[CLASSES[0]]:.1f} points in the named classes" in named[0]
+    chart = figures.scatter(result.classification.classes["ap"], result.location.classes["ap"], CLASSES[:1])
+    assert CLASSES[0] in figures.as_html(chart, "alt")
+
+
+def test_effort_and_verdicts_are_computed_from_the_runs(root):
+    runs = report.find_runs(root / "results")
+    html = scoreboard.effort_table(runs, [])
+    assert "recorded" in html and "&lt;some&gt; cpu" in html and ">3</td>" in html
+    assert "No run" in scoreboard.effort_table([], [])
+
+
+# ---------------------------------------------------------------- the per-image browser
+
+
+@pytest.fixture
+def browsed(voc_root, tmp_path):
+    """(table with outcomes, data set) on the four images of the tiny VOC layout."""
+    dataset = voc.load(voc_root, "2007", "val")
+    n, k = dataset.labels.shape
+    table = pd.DataFrame({
+        "image": np.repeat(dataset.images, k), "class": np.tile(dataset.classes, n), "score": -3.0, "x": 15.0, "y": 20.0,
+    })  # fmt: skip
+    table.loc[(table["image"] == "000012") & (table["class"] == "dog"), "score"] = 2.0  # found
+    table.loc[(table["image"] == "000007") & (table["class"] == "bus"), "score"] = 1.0  # false alarm; dog not announced
+    predictions.write_run(tmp_path / "runs/x/trunk/weak_sup/seed0", predictions.attach_truth(table, dataset), {})
+    return gallery.weak_sup_table(tmp_path / "runs", "x", "trunk"), dataset
+
+
+def test_failures_come_first_and_every_picture_is_there(browsed):
+    table, dataset = browsed
+    found = browse.cases(table)
+    assert found["000012"] == [("dog", "found")] and found["000100"] == []
+    assert found["000007"] == [("bus", "false alarm"), ("dog", "not announced")]
+    assert browse.choose(found) == ["000007", "2008_000003", "000012", "000100"]
+    html = browse.browser(table, dataset)
+    assert re.findall(r'data-image="([^"]+)"', html) == browse.choose(found) and "all 4 pictures" in html
+    assert 'data-cases="bus=false alarm|dog=not announced"' in html
+    assert "2 of 4 pictures" in browse.browser(table, dataset, 2)
+    assert "No run" in browse.browser(None, dataset) and "No run" in browse.browser(table, None)
+
+
+def test_filters_keys_and_permalink_in_a_real_browser(browsed, tmp_path):
+    program = find_chromium()
+    if program is None:
+        pytest.skip("no Chromium (apt install chromium, or CHROMIUM=/path)")
+    from test_project import ROOT
+
+    script = (ROOT / "book/_static/wsl-browse.js").read_text()
+    page = tmp_path / "page.html"
+    page.write_text(f"<meta charset=utf-8><script>{script}</script>{browse.browser(*browsed)}")
+    shown = "[...document.querySelectorAll('.wsl-browse-card:not([hidden])')].map(card => card.dataset.image).join()"
+    press = "document.activeElement.dispatchEvent(new KeyboardEvent('keydown', {key: '%s', bubbles: true}))"
+    with Browser(program) as browser:
+        browser.open(page)
+        assert browser.evaluate(shown) == "000007,2008_000003,000012,000100"
+        browser.evaluate("document.querySelector('.wsl-browse-card').focus()")
+        browser.evaluate(press % "ArrowRight")
+        assert browser.evaluate("location.hash") == "#image=2008_000003"
+        browser.evaluate(press % "4")  # without what was found
+        assert browser.evaluate(shown) == "000007,2008_000003"
+        browser.evaluate(press % "Enter")
+        assert browser.evaluate("document.querySelector('dialog').open") is True
+        link = browser.evaluate("location.hash")
+        browser.evaluate("document.querySelector('dialog').close(); const s = document.querySelector('select'); s.value = 'bus'; "
+                         "s.dispatchEvent(new Event('change', {bubbles: true}))")  # fmt: skip
+        assert browser.evaluate(shown) == "000007" and "class=bus" in browser.evaluate("location.hash")
+        browser.evaluate(f"location.hash = {link!r}; new Promise(done => setTimeout(done, 100))")
+        assert browser.evaluate(shown) == "000007,2008_000003"
+        assert browser.evaluate("document.activeElement.dataset.image") == "2008_000003"
+        assert not browser.errors()
