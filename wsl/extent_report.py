@@ -42,10 +42,14 @@ def table(sources, trunk: str) -> Html:
             if found is None or threshold not in found:
                 cells.append(Cell(f"<small>{NOT_ATTEMPTED}</small>", kind))
                 continue
-            link = f'<a href="{_href(root, profile, trunk)}">{100 * found[threshold].mean():.2f}</a>'
-            cells.append(Cell(link, kind, f"mean over {found[threshold].count()} classes; one seed"))
+            text = f'<a href="{_href(root, profile, trunk)}">{100 * found[threshold].mean():.2f}</a>'
+            coco = report.extent(root, profile, trunk, rule="ap_coco")
+            if coco is not None and threshold in coco:
+                text += f"<br><small>COCOeval {100 * coco[threshold].mean():.2f}</small>"
+            cells.append(Cell(text, kind, f"mean over {found[threshold].count()} classes; one seed"))
         rows.append((f"{threshold:g}", cells))
-    caption = "Detection mAP, %, of weak supervision with scores gathered inside selective-search proposals."
+    caption = "Detection mAP, %, of weak supervision with scores gathered inside selective-search proposals: VOC devkit's rule, "
+    caption += "below it that of COCO (101 points, other rules for difficult objects and crowds)."
     return report.table(heads, rows, caption, "extent")
 
 
@@ -59,12 +63,13 @@ def curves(sources, trunk: str) -> dict[str, pd.Series]:
 
 
 def sentences(sources, trunk: str) -> list[str]:
-    """mAP at 0.5 over mAP at 0.1, a line a source."""
+    """mAP at 0.5 over mAP at 0.1, and the location mAP of the same network, a line a source."""
     lines = []
-    for _, profile, found in _tables(sources, trunk):
+    for root, profile, found in _tables(sources, trunk):
         if found is not None and {0.1, 0.5} <= set(found.columns) and found[0.1].mean() > 0:
-            share, location = found[0.5].mean() / found[0.1].mean(), ""
-            lines.append(f"{report.data_name(profile)}: {share:.0%}{location}")
+            share, weak = found[0.5].mean() / found[0.1].mean(), report.load(root, profile, trunk, "weak_sup")
+            place = f"; the location mAP of its points is {100 * weak.location.value:.1f}" if weak and weak.location else ""
+            lines.append(f"{report.data_name(profile)}: {share:.0%}{place}")
     return lines
 
 

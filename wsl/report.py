@@ -584,11 +584,16 @@ def epoch_of_half(curve: pd.DataFrame, metric: str) -> int:
 # ---------------------------------------------------------------- extent
 
 
-def extent(root, profile: str, trunk: str, seed: int = 0) -> pd.DataFrame | None:
-    """Detection AP (0..1) by class (rows) and IoU threshold (columns, float), from extent.csv; None if absent."""
+def extent(root, profile: str, trunk: str, seed: int = 0, rule: str = "ap") -> pd.DataFrame | None:
+    """Detection AP (0..1) by class (rows) and IoU threshold (columns, float), from extent.csv; None if absent.
+
+    rule: "ap" (VOC devkit) or "ap_coco" (COCOeval, where the file has it).
+    """
     path = run_folder(root, profile, trunk, "weak_sup", seed) / "extent.csv"
     if not path.is_file():
         return None
     table = pd.read_csv(path, dtype={"class": str})
+    if rule not in table:
+        return None
     table["iou"] = table["iou"].round(4)
-    return table.pivot(index="class", columns="iou", values="ap")
+    return table.pivot(index="class", columns="iou", values=rule)
