@@ -27,10 +27,11 @@ RECIPES = {
     "no dropout": {"dropout": 0.0},
     "dropout 0.5, as in the script": {"dropout": 0.5},
     "half the epochs": {"epochs": 10},
+    "initial gains 1 and 1, the script's": {"gains": (1.0, 1.0)},
     "hidden 2048, as in the script": {"hidden": 2048},
     "learning rate 3e-4": {"learning_rate": 3e-4},
-    "SGD 0.001, momentum 0.9, the paper's": {"optimizer": "sgd", "weight_decay": 0.0, "last_bias": 0.0},
-    "AdaGrad 0.001, the script's": {"optimizer": "adagrad", "weight_decay": 5e-4, "last_bias": 0.0},
+    "SGD 0.001, momentum 0.9, the paper's": {"optimizer": "sgd", "weight_decay": 0.0, "gains": (1.0, 1.0), "last_bias": 0.0},
+    "AdaGrad 0.001, the script's": {"optimizer": "adagrad", "weight_decay": 5e-4, "gains": (1.0, 1.0), "last_bias": 0.0},
 }
 
 

@@ -29,18 +29,21 @@ SEARCH_DTYPE = torch.bfloat16 if torch.cuda.is_available() or torch.cpu._is_avx5
 class Adaptation(nn.Module):
     """Ca and Cb with ReLU between, on standardised features: (B, C, n, m) -> score maps (B, K, n, m).
 
-    Weights ~ N(0, 1/sqrt(fan_in)); channel dropout 0.5 before each layer, through `masks` (deviation D4).
+    Weights ~ N(0, gain/sqrt(fan_in)), with a gain for each layer; channel dropout before each layer, through `masks`
+    (deviation D4).
     """
 
-    def __init__(self, channels: int, classes: int, hidden: int = 2048, kernel: int = 1) -> None:
+    def __init__(
+        self, channels: int, classes: int, hidden: int = 2048, kernel: int = 1, gains: tuple[float, float] = (1.0, 1.0)
+    ) -> None:
         super().__init__()
         self.ca = nn.Conv2d(channels, hidden, kernel, padding=kernel // 2)
         self.cb = nn.Conv2d(hidden, classes, kernel, padding=kernel // 2)
         self.register_buffer("mean", torch.zeros(channels, 1, 1))
         self.register_buffer("std", torch.ones(channels, 1, 1))
-        for layer in (self.ca, self.cb):
+        for layer, gain in zip((self.ca, self.cb), gains, strict=True):
             fan_in = layer.weight[0].numel()
-            nn.init.normal_(layer.weight, std=1 / math.sqrt(fan_in))
+            nn.init.normal_(layer.weight, std=gain / math.sqrt(fan_in))
             nn.init.zeros_(layer.bias)
 
     def forward(self, features: Tensor, masks: tuple[Tensor, Tensor] | None = None) -> Tensor:

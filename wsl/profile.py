@@ -39,6 +39,7 @@ class Profile:
     optimizer: str = "adamw"  # "sgd" is the paper's (0.001, momentum 0.9), "adagrad" its script's (D2)
     learning_rate: float = 1e-3
     weight_decay: float = 1e-2
+    gains: tuple[float, float] = (0.3, 0.1)  # initial spread of Ca's and Cb's weights; the released script: 1 and 1 (D2)
     last_bias: float = -2.0  # most classes are absent from most images
     epochs: int = 20  # as in the released script
     batch: int = 16  # Section 4
@@ -76,6 +77,7 @@ class Profile:
         return {k: v for k, v in asdict(self).items() if k not in ("root", "weights")}
 
 
+SCRIPT = {"dropout": 0.5, "hidden": 2048, "gains": (1.0, 1.0), "last_bias": 0.0}  # the released script's head
 ABLATIONS: dict[str, dict] = {
     "weak_sup@train_s1": {"train_scales": (1.0,)},
     "weak_sup@test_s1": {"test_scales": (1.0,)},
@@ -85,8 +87,8 @@ ABLATIONS: dict[str, dict] = {
     "weak_sup@lse": {"pool": "lse"},
     "weak_sup@topk": {"pool": "topk"},
     **{f"weak_sup@n{percent}": {"fraction": percent / 100} for percent in (5, 10, 25, 50)},
-    "weak_sup@sgd": {"optimizer": "sgd", "weight_decay": 0.0, "dropout": 0.5, "hidden": 2048, "last_bias": 0.0},
-    "weak_sup@adagrad": {"optimizer": "adagrad", "weight_decay": 5e-4, "dropout": 0.5, "hidden": 2048, "last_bias": 0.0},
+    "weak_sup@sgd": {"optimizer": "sgd", "weight_decay": 0.0, **SCRIPT},
+    "weak_sup@adagrad": {"optimizer": "adagrad", "weight_decay": 5e-4, **SCRIPT},
 }
 TRAINED = ("full_images", "weak_sup", "masked_pool", "masked_pool_outside", "object_patches", "rcnn")
 SYSTEMS = (*TRAINED, "center", *ABLATIONS)
@@ -134,6 +136,7 @@ def _check(profile: Profile, path: Path) -> None:
         "hidden": isinstance(profile.hidden, int) and positive(profile.hidden),
         "kernel": profile.kernel in (1, 3),
         "pool": profile.pool in ("max", "mean", "lse", "topk"),
+        "gains": isinstance(profile.gains, tuple) and len(profile.gains) == 2 and positive(*profile.gains),
         "optimizer": profile.optimizer in ("adamw", "sgd", "adagrad"),
         "learning_rate": positive(profile.learning_rate),
         "epochs": isinstance(profile.epochs, int) and positive(profile.epochs),

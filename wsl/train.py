@@ -154,7 +154,7 @@ def train(
         raise StudyError(f"batch = {batch} cannot be shared out among {process.world} processes; choose a divisor")
     steps = len(dataset) // batch
     torch.manual_seed(seed)
-    head = Adaptation(trunk.channels, len(dataset.classes), profile.hidden, profile.kernel).to(device)
+    head = Adaptation(trunk.channels, len(dataset.classes), profile.hidden, profile.kernel, profile.gains).to(device)
     nn.init.constant_(head.cb.bias, profile.last_bias)
     optimizer, schedule = make_optimizer(profile, head, steps * profile.epochs)
     about = {
