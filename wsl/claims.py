@@ -253,7 +253,9 @@ def steep(rule: Rule) -> Test:
         loose, strict = ap[drawn].mean(axis=1).T
         if not ap[:, 0].any():
             return None
-        return _evidence(rule, result, 100 * ap[:, 1].mean() / ap[:, 0].mean(), 100 * strict / np.maximum(loose, 1e-9), (), "%")
+        share = 100 * strict / np.maximum(loose, 1e-9)
+        found = _evidence(rule, result, 100 * ap[:, 1].mean() / ap[:, 0].mean(), share, (), "%")
+        return replace(found, note="interval over classes")
 
     return _described(test, rule.say())
 

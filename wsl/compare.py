@@ -36,6 +36,15 @@ class Entry:
     source: str
     scored: Scored
 
+    @property
+    def href(self) -> str:
+        """The run's line on the Runs page, or "" for a table from elsewhere."""
+        folder = Path(self.source)
+        if not (folder / "manifest.json").is_file() or not folder.name.removeprefix("seed").isdigit():
+            return ""
+        profile, trunk, system, seed = folder.parts[-4:]
+        return f"runs.html#{report.Run(folder, profile, trunk, system, int(seed[4:])).anchor}"
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -184,10 +193,12 @@ def _sections(one: dict) -> dict:
     return {what: one[what] for what in METRICS.values()}
 
 
-def to_html(comparison: Comparison, metric: str, data: str = "") -> Html:
-    """One metric as a table of the book: mAP first, then the classes; sortable by any column."""
+def to_html(comparison: Comparison, metric: str, data: str = "", link: bool = False) -> Html:
+    """One metric as a table: mAP first, then the classes. link: names lead to the book's Runs page."""
     names = [html.escape(entry.name) for entry in comparison.entries]
-    heads = [[("class", 1, ""), *((name, 1, "") for name in names)]]
+    hrefs = [entry.href if link else "" for entry in comparison.entries]
+    linked = [f'<a href="{href}">{name}</a>' if href else name for name, href in zip(names, hrefs, strict=True)]
+    heads = [[("class", 1, ""), *((name, 1, "") for name in linked)]]
     heads[0] += [(f"{name}<br><small>− {names[0]}</small>", 1, "") for name in names[1:]]
     frame, rows = comparison.values[0], []
     for k in [len(frame) - 1, *range(len(frame) - 1)]:
@@ -243,4 +254,4 @@ def page(tables: Sequence[str], references: Sequence[str | Path], dataset: Datas
     if len(sources) < 2:
         return [Text("Fewer than two tables are here: nothing to compare yet.")]
     found = compare(read(sources, dataset if tables else None))
-    return [to_html(found, metric, data) for metric in METRICS if metric == "ap" or has_locations(found)]
+    return [to_html(found, metric, data, link=True) for metric in METRICS if metric == "ap" or has_locations(found)]

@@ -75,16 +75,15 @@ def sentences(sources, trunk: str) -> list[str]:
 
 def class_table(sources, trunk: str, threshold: float = 0.5) -> Html:
     """AP by class at one threshold, VOC-layout and COCO-layout sources in their own columns."""
-    tables = [(profile, found) for _, profile, found in _tables(sources, trunk) if found is not None and threshold in found]
-    names = list(dict.fromkeys(name for _, found in tables for name in found.index))
-    heads = [[("class", 1, ""), *((report.data_name(profile), 1, report.source_class(profile)) for profile, _ in tables)]]
+    found = [(report.Column(root, name, trunk), table) for root, name, table in _tables(sources, trunk)]
+    tables = [(column, table) for column, table in found if table is not None and threshold in table]
+    names = list(dict.fromkeys(name for _, table in tables for name in table.index))
+    links = [f'<a href="{_href(c.root, c.profile, trunk)}">{c.head_text()}</a>' for c, _ in tables]
+    heads = [[("class", 1, ""), *((link, 1, c.kind) for link, (c, _) in zip(links, tables, strict=True))]]
     rows = []
     for name in names:
-        values = [found[threshold].get(name, np.nan) for _, found in tables]
-        cells = [
-            Cell("–" if np.isnan(value) else f"{100 * value:.1f}", report.source_class(profile))
-            for value, (profile, _) in zip(values, tables, strict=True)
-        ]
+        values = [(column.kind, table[threshold].get(name, np.nan)) for column, table in tables]
+        cells = [Cell("–" if np.isnan(value) else f"{100 * value:.1f}", kind) for kind, value in values]
         rows.append((html.escape(name), cells))
     if not rows:
         return Html(f"<p>{NOT_ATTEMPTED.capitalize()}.</p>")
