@@ -109,14 +109,14 @@ def difference(a: str, b: str, metric: str, rule: Rule) -> Test:
     return _described(test, rule.say())
 
 
-def size(a: str, b: str, points: float) -> Test:
+def size(a: str, b: str, points: float, label: str) -> Test:
     """Classification mAP of `a` is about `points` above `b`'s: a gain, from half of it to twice; a loss refutes it.
 
     "Reproduced" wants the interval above zero and its middle within the band: half a point is less than what
     samples of a thousand images can resolve, so the band is asked of the value and of nothing finer.
     """
     low, high = ABOUT[0] * points, ABOUT[1] * points
-    rule = Rule(f"gain of about {points:g}", 0.0)
+    rule = Rule(label, low=0)
 
     def test(column: report.Column) -> Evidence | None:
         found = difference(a, b, "classification", rule)(column)
@@ -125,9 +125,9 @@ def size(a: str, b: str, points: float) -> Test:
         outcome = found.outcome
         if outcome and not low <= found.value <= high:
             outcome = False if found.low > high or found.high < low else None
-        return replace(found, outcome=outcome, note=f"about {points:g} means {low:g} to {high:g}")
+        return replace(found, outcome=outcome, note=f"“about {points:g}” is {low:g} to {high:g}")
 
-    return _described(test, f"whole interval of the gain above 0, and the gain between {low:g} and {high:g} points")
+    return _described(test, f"{rule.say()}, and the value between {low:g} and {high:g}")
 
 
 def every_class(a: str, b: str) -> Test:
@@ -314,7 +314,8 @@ _MASKED_PLACE = difference("masked_pool", "weak_sup", "location", Rule("I − J 
 _OUTSIDE = difference("masked_pool_outside", "masked_pool", "classification", Rule("I′ − I in classification mAP", high=0))
 _CENTRE = difference("weak_sup", "center", "location", Rule("J − K in location mAP", low=FAR_ABOVE))
 _SEARCH = difference("weak_sup", "full_images", "classification", _GAIN)
-_TRAIN, _TEST = size("weak_sup", "weak_sup@train_s1", 1), size("weak_sup", "weak_sup@test_s1", 3)
+_TRAIN = size("weak_sup", "weak_sup@train_s1", 1, "J − J trained at s = 1")
+_TEST = size("weak_sup", "weak_sup@test_s1", 3, "J − J tested at s = 1")
 _RCNN = "weak_sup", "rcnn"
 
 CLAIMS = (

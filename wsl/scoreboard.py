@@ -82,10 +82,13 @@ def _evidence(several: tuple[Evidence, ...]) -> str:
     for label, group in itertools.groupby(sorted(several, key=lambda e: not e.decides), key=lambda e: e.label):
         parts.append(f"<i>{html.escape(label)}</i>")
         for e in group:
-            data = e.layout.upper() if e.decides else f"beside it, {e.layout.upper()}"
             number = f'<a href="{e.href}" title="{html.escape(e.data)}">{say(e)}</a>'
-            parts.append(f"{SIGNS[e.outcome]} {data}: {number}" + (f"; {html.escape(e.note)}" if e.note else ""))
+            parts.append(f"{SIGNS[e.outcome]} {_data(e)}: {number}" + (f"; {html.escape(e.note)}" if e.note else ""))
     return f"<small>{'<br>'.join(parts)}</small>"
+
+
+def _data(evidence: Evidence) -> str:
+    return evidence.layout.upper() if evidence.decides else f"beside it, {evidence.layout.upper()}"
 
 
 def tally(judged: list[Judged]) -> Text:
@@ -125,7 +128,7 @@ def verdict_table(judged: list[Judged]) -> Html:
     for one in judged:
         shown = one.real or one.scenes
         kind = "src-real" if one.real else "src-scenes" if one.scenes else ""
-        lines = [f'{html.escape(e.label)}: <a href="{e.href}">{say(e)}</a>' for e in shown]
+        lines = [f'{_data(e)}, {html.escape(e.label)}: <a href="{e.href}">{say(e)}</a>' for e in shown]
         rows.append((
             f'{one.claim.id} <a href="{one.claim.page}">{html.escape(one.claim.short)}</a>',
             [Cell(f"<small>{'<br>'.join(lines) or html.escape(one.why)}</small>", f"left {kind}".strip()),
@@ -141,12 +144,12 @@ def effort_table(recorded: list[report.Run], here: list[report.Run]) -> Html:
     for made, runs in (("recorded", recorded), ("made here", here)):
         for profile, group in itertools.groupby(sorted(runs, key=lambda run: run.profile), key=lambda run: run.profile):
             manifests = [run.manifest for run in group]
-            hours = sum(m.get("wall_seconds") or 0 for m in manifests) / 3600
+            minutes = sum(m.get("wall_seconds") or 0 for m in manifests) / 60
             machines = sorted({", ".join(str(v) for v in (m.get("hardware") or {}).values()) for m in manifests} - {""})
-            texts = (f"{len(manifests)}", f"{hours:.1f}", html.escape("; ".join(machines)) or "not recorded")
+            texts = (f"{len(manifests)}", f"{minutes:,.0f}", html.escape("; ".join(machines)) or "not recorded")
             kind = report.source_class(profile)
             rows.append((f"{report.data_name(profile)}, {made}", [Cell(text, kind) for text in texts]))
     if not rows:
         return Html("<p>No run is here yet.</p>")
-    heads = [[("data", 1, ""), ("runs", 1, ""), ("hours, all of them", 1, ""), ("machine", 1, "")]]
+    heads = [[("data", 1, ""), ("runs", 1, ""), ("minutes, all of them", 1, ""), ("machine", 1, "")]]
     return report.table(heads, rows, "What the runs took.", "effort")
