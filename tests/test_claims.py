@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -86,6 +87,12 @@ def test_sizes_ask_for_more_than_a_gain(tmp_path):
     make_run(tmp_path, "coco-sample", "weak_sup", quality=3, images=200)
     make_run(tmp_path, "coco-sample", "weak_sup@test_s1", quality=0.1, images=200)
     assert verdict(tmp_path, "C5").verdict == claims.NOT_REPRODUCED  # a gain far above "about 3 points"
+
+
+def test_no_gain_at_all_refutes_a_size(tmp_path):
+    folder = make_run(tmp_path, "coco-sample", "weak_sup")
+    shutil.copytree(folder, tmp_path / "coco-sample" / "trunk" / "weak_sup@train_s1" / "seed0")
+    assert verdict(tmp_path, "C4").verdict == claims.NOT_REPRODUCED
 
 
 def test_equivalence_needs_a_narrow_interval(tmp_path):

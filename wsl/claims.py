@@ -110,10 +110,10 @@ def difference(a: str, b: str, metric: str, rule: Rule) -> Test:
 
 
 def size(a: str, b: str, points: float, label: str) -> Test:
-    """Classification mAP of `a` is about `points` above `b`'s: a gain, from half of it to twice; a loss refutes it.
+    """Classification mAP of `a` is about `points` above `b`'s: a gain beyond doubt, of half of that to twice.
 
-    "Reproduced" wants the interval above zero and its middle within the band: half a point is less than what
-    samples of a thousand images can resolve, so the band is asked of the value and of nothing finer.
+    True: whole interval above zero, value within the band. False: whole interval outside the band, or below zero.
+    The band is asked of the value alone: an interval of a thousand test images is as wide as the smaller band.
     """
     low, high = ABOUT[0] * points, ABOUT[1] * points
     rule = Rule(label, low=0)
@@ -122,9 +122,9 @@ def size(a: str, b: str, points: float, label: str) -> Test:
         found = difference(a, b, "classification", rule)(column)
         if found is None:
             return None
-        outcome = found.outcome
-        if outcome and not low <= found.value <= high:
-            outcome = False if found.low > high or found.high < low else None
+        outcome = True if found.outcome and low <= found.value <= high else None
+        if found.low > high or found.high < low:
+            outcome = False
         return replace(found, outcome=outcome, note=f"“about {points:g}” is {low:g} to {high:g}")
 
     return _described(test, f"{rule.say()}, and the value between {low:g} and {high:g}")
