@@ -63,6 +63,7 @@ class Trunk:
         self.module.eval().requires_grad_(False).to(self.device)
         self._compiled: dict[tuple[int, int], object] = {}
         self._offsets: dict[int, float] = {}
+        self._cells: dict[int, int] = {}
 
     @torch.inference_mode()
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
@@ -101,7 +102,9 @@ class Trunk:
     @torch.no_grad()
     def grid_cells(self, side: int) -> int:
         """Cells along one axis of an input of `side` pixels."""
-        return self._shapes(torch.zeros(1, 3, 224, side, device="meta")).shape[-1]
+        if side not in self._cells:
+            self._cells[side] = self._shapes(torch.zeros(1, 3, 224, side, device="meta")).shape[-1]
+        return self._cells[side]
 
     @cached_property
     def _least_height(self) -> int:
