@@ -171,9 +171,13 @@ for name in NAMES:  # one pass of the trunk over a profile's evaluation images s
 PAGES = [path.stem for path in sorted(Path("notebooks").glob("*.ipynb"))]
 FRESH = {"voc": "scenes", "coco": "scenes-coco"}  # which runs made here the book shows, by layout
 FRESH |= {profile.layout: name for name, profile in reversed(PROFILES.items())}
-VIEW = [f"wsl/{name}.py" for name in ("report", "figures", "gallery", "pictures", "paper", "evaluate", "metrics")]
-if bool(config.get("book_only")):  # build the book from the runs that are there
-    ALL_RUNS, EXPERIMENTS = [], []
+VIEW = [  # the modules that decide what a page shows
+    f"wsl/{name}.py"
+    for name in (
+        "report figures gallery pictures paper evaluate metrics detection claims scoreboard ablations extent_report"
+        " sensitivity browse compare show photographs"
+    ).split()
+]
 
 
 rule notebook:
@@ -186,7 +190,8 @@ rule notebook:
     output:
         "book/executed/{page}.ipynb",
     params:
-        given=f"-p runs {RUNS} -p profile {FRESH['voc']} -p coco_profile {FRESH['coco']}",
+        given=f"-p runs {RUNS} -p profile {FRESH['voc']} -p coco_profile {FRESH['coco']}"
+        + (f" -p data_root '{ROOTS['voc']}'" if ROOTS["voc"] else ""),
     threads: 1
     shell:
         "{PYTHON} -m wsl.notebook run notebooks/{wildcards.page}.ipynb {output} {params.given}"

@@ -82,6 +82,8 @@ ABLATIONS: dict[str, dict] = {
     "weak_sup@train_s1": {"train_scales": (1.0,)},
     "weak_sup@test_s1": {"test_scales": (1.0,)},
     "weak_sup@s1": {"train_scales": (1.0,), "test_scales": (1.0,)},
+    "weak_sup@test_wide": {"test_scales": (0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0)},
+    "weak_sup@test_fine": {"test_scales": (0.5, 0.6, 0.7, 0.84, 1.0, 1.19, 1.4, 1.68, 2.0, 2.37, 2.8)},
     "weak_sup@3x3": {"kernel": 3},
     "weak_sup@mean": {"pool": "mean"},
     "weak_sup@lse": {"pool": "lse"},
@@ -96,7 +98,7 @@ SYSTEMS = (*TRAINED, "center", *ABLATIONS)
 
 def head_of(system: str) -> str:
     """The system whose trained head `system` uses: testing variants and the centre baseline train nothing."""
-    return "weak_sup" if system in ("center", "weak_sup@test_s1") else system
+    return "weak_sup" if system == "center" or system.startswith("weak_sup@test_") else system
 
 
 def profile_names() -> list[str]:
