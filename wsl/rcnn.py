@@ -12,8 +12,9 @@ proposal's score is the position-sensitive RoI pooling of score maps: a thousand
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +40,7 @@ from wsl.profile import Profile
 from wsl.proposals import Proposals, keep_proposals
 
 GRID = 2  # cells of a pooled region along each side
-DECAY = 1e-3  # of the standardised weights
+DECAY = 0.1  # of the standardised weights
 REGIONS = 60_000  # about so many regions to begin with, and as many hard negatives a round at most
 SAMPLES = 2  # points a cell of a region and side
 ROUNDS = 2  # of hard negatives
@@ -69,11 +70,23 @@ def pooled_regions(maps: Tensor, regions: Tensor, grid: int = GRID) -> Tensor:
     return roi_align(maps[None].float(), [regions], grid, sampling_ratio=SAMPLES, aligned=True)
 
 
-def on_map(boxes: np.ndarray, dataset: Dataset, image: int, canvas: int, maps: Tensor) -> Tensor:
-    """Boxes (P, 4) of an image as float32 regions in cells of its square feature map."""
+def at_best_scale(
+    maps: Sequence[Tensor], sides: Sequence[int], boxes: np.ndarray, features: Features, image: int, read: Callable
+) -> Tensor:
+    """`read(map, regions)` of boxes (P, 4) of an image, (P, ...), each from the map where it is nearest to the trunk's input.
+
+    maps: (C, n, n) for each input side; regions: float32 in cells of that map.
+    """
+    dataset, canvas = features.dataset, features.canvas
     size = tuple(int(v) for v in dataset.sizes[image])
-    edges = boxes_on_map(boxes, size, extent_on_canvas(size, canvas), canvas, maps.shape[-1])
-    return torch.from_numpy(edges).float().to(maps.device)
+    edges = boxes_on_map(boxes, size, extent_on_canvas(size, canvas), canvas, 1)  # 0 to 1 along the canvas
+    length = np.sqrt((edges[:, 2:] - edges[:, :2]).prod(1))
+    scale = np.abs(np.log(length[:, None] * np.array(sides) / features.trunk.input_size)).argmin(1)
+    parts = []
+    for i, m in enumerate(maps):
+        parts.append(read(m, torch.from_numpy(edges[scale == i] * m.shape[-1]).float().to(m.device)))
+    back = np.argsort(np.argsort(scale, kind="stable"), kind="stable")
+    return torch.cat(parts)[torch.from_numpy(back).to(parts[0].device)]
 
 
 def region_labels(boxes: np.ndarray, dataset: Dataset, image: int) -> np.ndarray:
@@ -139,10 +152,11 @@ def train_regions(
     count = int(np.clip(REGIONS // n, 4, 40))
     draw = np.random.default_rng([seed, 0])
     xs, ys, used, counts = [], [], [], []
+    sides = region_sides(profile)
     classifier = start = None
     for round_ in range(rounds + 1):
         bar = tqdm(total=n, desc=f"regions, round {round_}", unit="image", disable=not progress)
-        for image, maps in _maps(features, profile):
+        for image, maps in _maps(features, sides):
             boxes = proposals[image]
             labels = region_labels(boxes, dataset, image)
             if classifier is None:
@@ -152,14 +166,14 @@ def train_regions(
                 labels = np.concatenate([labels[chosen], region_labels(objects, dataset, image)])
                 used.append(set(chosen.tolist()))
             else:
-                scores = classifier(maps, on_map(boxes, dataset, image, profile.canvas, maps)).cpu().numpy()
+                scores = at_best_scale(maps, sides, boxes, features, image, classifier).cpu().numpy()
                 chosen = hard_negatives(scores, labels, count)
                 chosen = np.array([p for p in chosen if p not in used[image]], int)
                 used[image] |= set(chosen.tolist())
                 boxes, labels = boxes[chosen], labels[chosen]
-            pooled = pooled_regions(maps, on_map(boxes, dataset, image, profile.canvas, maps), grid)
+            pooled = at_best_scale(maps, sides, boxes, features, image, partial(pooled_regions, grid=grid))
             xs.append(pooled.flatten(1).half())
-            ys.append(torch.from_numpy(labels).to(maps.device))
+            ys.append(torch.from_numpy(labels).to(pooled.device))
             bar.update()
         bar.close()
         x, y = torch.cat(xs).float(), torch.cat(ys).float()
@@ -180,13 +194,17 @@ def _unstandardised(weight: Tensor, bias: Tensor, mean: Tensor, std: Tensor, cha
     return RegionClassifier(weight.view(-1, channels, grid, grid) * grid**2, bias)
 
 
-def _maps(features: Features, profile: Profile):
-    """(image, feature map (C, n, m)) at the finest training scale."""
-    side = side_at(max(profile.train_scales), profile.canvas)
+def region_sides(profile: Profile) -> list[int]:
+    """Input sides at which regions are read: the training scales, whose features are kept."""
+    return [side_at(s, profile.canvas) for s in sorted(profile.train_scales)]
+
+
+def _maps(features: Features, sides: list[int]) -> Iterator[tuple[int, list[Tensor]]]:
+    """(image, its feature maps (C, n, n) at `sides`)."""
     n = len(features.dataset)
     batches = [range(i, min(i + BATCH, n)) for i in range(0, n, BATCH)]
-    for images, (maps,) in zip(batches, features.batches(batches, [[side]] * len(batches)), strict=True):
-        yield from zip(images, maps, strict=True)
+    for images, maps in zip(batches, features.batches(batches, [sides] * len(batches)), strict=True):
+        yield from ((image, [m[b] for m in maps]) for b, image in enumerate(images))
 
 
 def predict_regions(
@@ -197,11 +215,11 @@ def predict_regions(
     shape = (len(classifiers), len(dataset), len(dataset.classes))
     score, centre = np.zeros(shape), np.zeros((*shape, 2))
     bar = tqdm(total=len(dataset), desc=f"regions of {dataset.name}", unit="image", disable=not progress)
-    for image, maps in _maps(features, profile):
+    sides = region_sides(profile)
+    for image, maps in _maps(features, sides):
         boxes = proposals[image]
-        regions = on_map(boxes, dataset, image, profile.canvas, maps)
         for c, classifier in enumerate(classifiers):
-            best, which = classifier(maps, regions).max(0)
+            best, which = at_best_scale(maps, sides, boxes, features, image, classifier).max(0)
             score[c, image] = best.cpu().numpy()
             centre[c, image] = ((boxes[:, :2] + boxes[:, 2:]) / 2)[which.cpu().numpy()]
         bar.update()
