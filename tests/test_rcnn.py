@@ -134,9 +134,9 @@ def test_patch_labels_follow_oquab():
     trunk = SimpleNamespace(input_size=50, grid=lambda side: Grid(4, 25, 12))
     dataset = dataset_of([[0, 0, 39, 39], [70, 70, 79, 79]], [0, 1])
     labels, on_picture = patch_labels(dataset, 0, 100, 100, trunk)
-    # centres 12.5, 37.5, ...: the first patch covers 37.5 of 40 pixels a side, the second 27.5
-    assert labels[0].tolist() == [[1, 1, -1, -1], [1, -1, -1, -1], [-1] * 4, [-1] * 4]
-    assert (labels[1] == -1).all()  # 100 pixels of 2500: too small for this scale
+    # centres 12.5, 37.5, ...: the first patch covers 37.5 of 40 pixels a side, the second 27.5: less than 0.6 of the object
+    assert labels[0].tolist() == [[1, 1, -1, -1], [1, 0, -1, -1], [-1] * 4, [-1] * 4]
+    assert labels[1].tolist() == [[-1] * 4] * 2 + [[-1, -1, 0, 0]] * 2  # 100 pixels of 2500: too small for this scale
     assert on_picture.all()
     both, _ = patch_labels(dataset_of([[0, 0, 39, 39]] * 2, [0, 1]), 0, 100, 100, trunk)
     assert (both[:, 0, 0] == 0).all() and (both[:, 3, 3] == -1).all()

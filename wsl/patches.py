@@ -2,8 +2,13 @@
 
 A cell of the feature map at scale s stands for the square patch around its centre that the trunk sees as one input:
 224 / s pixels of the canvas. It is a positive patch of a class if it covers one of its objects well enough (Oquab
-2014, Section 3.3): |P and B| >= 0.2 |P| and |P and B| >= 0.6 |B|, and lies so on one class only. All other patches are
-background: negative for every class. Half of the patches that train are positive, as far as an image has any.
+2014, Section 3.3): |P and B| >= 0.2 |P| and |P and B| >= 0.6 |B|, and lies so on one class only. Patches for which
+neither holds are background: negative for every class. Half of the patches that train are positive, as far as an image
+has any.
+
+Where one of the two holds, the patch is left unlabelled for that class: at the training scales many an object is too
+small or too large to be any patch's positive, and Oquab 2014's finer scales are not there to make up for it. (Trained on
+600 training images of the VOC 2007 sample, judged on 350 others: mAP 88.9, location 81.6; as background: 87.4, 78.8.)
 
 Head, scales, loss (Eq. 1, one term a patch) and recipe are those of WEAK SUP, and so is testing (maximum over cells,
 mean over scales; Oquab 2014 sums powers of patch scores): the rows differ by supervision alone (D15).
@@ -28,8 +33,8 @@ OF_PATCH, OF_OBJECT = 0.2, 0.6  # least share of the patch, and of the object, t
 def patch_labels(dataset: Dataset, image: int, side: int, canvas: int, trunk: Trunk) -> tuple[np.ndarray, np.ndarray]:
     """Labels (K, n, m) int8 of the patch of each cell, and (n, m) bool: the cell's centre lies on the picture.
 
-    +1 positive, -1 not of the class, 0 left out of the loss: difficult and crowd objects, and all classes of a patch
-    that covers objects of several.
+    +1 positive, -1 not of the class, 0 left out of the loss: one condition holds, or the object is difficult or a crowd;
+    and all classes of a patch that is positive for several.
     """
     size = tuple(int(v) for v in dataset.sizes[image])
     extent = extent_on_canvas(size, canvas)
@@ -48,9 +53,9 @@ def patch_labels(dataset: Dataset, image: int, side: int, canvas: int, trunk: Tr
             for (first, last), low, high in zip(spans, (x0, y0), (x1, y1), strict=True)
         )
         shared = down[:, None] * across[None, :]  # (n, m)
-        covered = (shared >= OF_PATCH * patch) & (shared >= OF_OBJECT * (x1 - x0) * (y1 - y0))
+        conditions = np.add(shared >= OF_PATCH * patch, shared >= OF_OBJECT * (x1 - x0) * (y1 - y0), dtype=np.int8)
         own = labels[dataset.boxes.cls[j]]
-        np.maximum(own, np.where(covered, 0 if dataset.boxes.ignored[j] else 1, -1), out=own)
+        np.maximum(own, np.minimum(conditions - 1, 0 if dataset.boxes.ignored[j] else 1), out=own)
     labels[:, (labels > 0).sum(0) > 1] = 0
     on_picture = [(low + high) / 2 for low, high in spans]
     on_picture = [(middle >= 0) & (middle <= length) for middle, length in zip(on_picture, size, strict=True)]

@@ -195,8 +195,8 @@ def _unstandardised(weight: Tensor, bias: Tensor, mean: Tensor, std: Tensor, cha
 
 
 def region_sides(profile: Profile) -> list[int]:
-    """Input sides at which regions are read: the training scales, whose features are kept."""
-    return [side_at(s, profile.canvas) for s in sorted(profile.train_scales)]
+    """Input sides at which regions are read: the smallest and largest training scale, whose features are kept."""
+    return sorted({side_at(s, profile.canvas) for s in (min(profile.train_scales), max(profile.train_scales))})
 
 
 def _maps(features: Features, sides: list[int]) -> Iterator[tuple[int, list[Tensor]]]:
