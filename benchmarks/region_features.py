@@ -94,7 +94,7 @@ def main() -> None:
     pictures = [read_image(file) for file in dataset.files]
     boxes = [selective_search(rgb, profile.proposal_side, profile.proposals) for rgb in pictures]
     ways = {"warped crops, 224 px": lambda i, own: crop_features(trunk, pictures[i], own)}
-    for sides in ([500], [700], [350, 500, 700], rcnn.region_sides(profile)):
+    for sides in ([profile.canvas], rcnn.region_sides(profile)):
         for grid in (1, 2):
             name = f"RoI pooling, {grid} x {grid}, {' '.join(map(str, sides))} px"
             ways[name] = partial(pooled_features, features, sides=sides, grid=grid)

@@ -5,8 +5,14 @@ box proposal per class and per image". The score of a class is that of its best 
 Positive regions: ground-truth boxes and proposals that overlap one at IoU >= 0.5; negative: IoU < 0.3; two rounds
 of hard negatives. Nothing is fine-tuned, and no box is regressed.
 
-Regions are pooled from one shared map of the canvas (RoIAlign) into G x G cells. The classifier being linear, a
-proposal's score is the position-sensitive RoI pooling of score maps: a thousand proposals take milliseconds.
+Regions are pooled from shared maps of the canvas (RoIAlign) into G x G cells, each from the scale at which it measures
+nearest to the trunk's input (as in SPP-net, He et al. 2014). The classifier being linear, a proposal's score is the
+position-sensitive RoI pooling of score maps: a thousand proposals take milliseconds.
+
+Settings were chosen on training images of the VOC 2007 sample (600 to train, 350 to judge; mAP / location mAP after
+the hard negatives): grid 1 or 2, decay 0.01, s = 1.4: 80.3 / 74.6 or 82.3 / 75.3; grid 2, decay 0.03, 0.1 or 0.3:
+84.3 / 78.0, 85.2 / 80.0 or 85.8 / 80.3; decay 0.1 at s = 1: 86.9 / 81.3; at the best of five scales: 88.0 / 82.1; at
+the better of 0.7 and 1.4 (chosen): 88.8 / 82.2. Hard negatives help little: without them 89.2 / 83.0.
 """
 
 from __future__ import annotations
@@ -125,7 +131,8 @@ def fit(x: Tensor, y: Tensor, decay: float = DECAY, start: tuple[Tensor, Tensor]
     weight, bias = start or (torch.zeros(y.shape[1], x.shape[1]), torch.full((y.shape[1],), -3.0))
     weight, bias = (v.clone().to(x.device).requires_grad_() for v in (weight, bias))
     share = (y != 0) / (y != 0).sum(0).clamp_min(1)
-    solver = torch.optim.LBFGS([weight, bias], max_iter=60, history_size=10, line_search_fn="strong_wolfe")
+    steps = 15 if start else 40  # more steps change the loss by less than 1%
+    solver = torch.optim.LBFGS([weight, bias], max_iter=steps, history_size=10, line_search_fn="strong_wolfe")
 
     def loss() -> Tensor:
         solver.zero_grad()
