@@ -15,6 +15,7 @@ from wsl.geometry import side_at
 from wsl.model import Adaptation
 from wsl.predictions import find_runs
 from wsl.profile import Profile, head_of
+from wsl.proposals import proposals_path
 from wsl.study import feature_sides, trunk_of
 from wsl.trunk import Trunk
 
@@ -25,6 +26,8 @@ OFFICIAL = {  # images of the official lists (COCO: instances JSON), for a plan 
     ("coco", "2017"): {"train": 118287, "val": 5000},
 }
 DECODE_SECONDS = 0.006  # a photograph of 500 x 375 pixels onto its canvas, one core
+PROPOSAL_SECONDS = 0.26  # selective search of one picture, one core
+RCNN_SECONDS = 0.1  # a training picture of R-CNN*: three readings of its features, its share of the regressions
 MEMORY_GIB = 2.0  # libraries, trunk and batches of one job; kept features are read from disk
 
 
@@ -104,10 +107,16 @@ def forecast(profile: Profile, runs: Path, todo: list[tuple[str, int]], trunk: T
     if heads and profile.cache_features:
         disk = bytes_kept(trunk, n["train"], sides)
         steps.append(Step("features of the training images", n["train"] * (speed.pixel * pixels + DECODE_SECONDS), disk))
+    if "rcnn" in dict(heads):
+        for split in (s for s in n if not proposals_path(profile, s, runs).is_file()):
+            steps.append(Step("proposals", n[split] * PROPOSAL_SECONDS, 16 * n[split] * profile.proposals))
     for system, _ in heads:
         settings = profile.system_settings(system)
+        if system == "rcnn":
+            steps.append(Step("train rcnn", n["train"] * RCNN_SECONDS, 2**20))
+            continue
         own = [side_at(s, profile.canvas) for s in settings.train_scales]
-        cells = 1 if system == "full_images" else sum(trunk.grid_cells(s) ** 2 for s in own) / len(own)
+        cells = 1 if system in ("full_images", "object_patches") else sum(trunk.grid_cells(s) ** 2 for s in own) / len(own)
         per_image = speed.cell * cells + speed.step / profile.batch
         if not profile.cache_features:
             per_image += speed.pixel * sum(s**2 for s in own) / len(own) + DECODE_SECONDS

@@ -71,12 +71,16 @@ class Proposals:
         return len(self.offsets) - 1
 
 
+def proposals_path(profile: Profile, split: str, runs: Path) -> Path:
+    return Path(runs) / profile.name / "proposals" / f"{split}.safetensors"
+
+
 def keep_proposals(profile: Profile, split: str, runs: Path, workers: int = 1, progress: bool = True) -> Proposals:
-    """Proposals of a profile's split, computed once: `<runs>/<profile>/proposals/<split>.safetensors`."""
+    """Proposals of a profile's split, computed once and kept in `proposals_path`."""
     dataset = profile.dataset(split, runs)
     longest, most = profile.proposal_side, profile.proposals
     about = {"data": dataset.digest(), "longest": str(longest), "most": str(most), "smallest": str(SMALLEST), "k": "50 100"}
-    path = Path(runs) / profile.name / "proposals" / f"{split}.safetensors"
+    path = proposals_path(profile, split, runs)
     return _read(path, about) or _compute(path, about, dataset, longest, most, workers, progress)
 
 
