@@ -47,7 +47,8 @@ from wsl.proposals import Proposals, keep_proposals
 
 GRID = 2  # cells of a pooled region along each side
 DECAY = 0.1  # of the standardised weights
-REGIONS = 60_000  # about so many regions to begin with, and as many hard negatives a round at most
+REGIONS = 60_000  # about so many proposals to begin with, and as many hard negatives a round at most
+PICTURES = 15_000  # at most so many train, which bounds memory to some 5 GiB
 SAMPLES = 2  # points a cell of a region and side
 ROUNDS = 2  # of hard negatives
 BATCH = 8
@@ -156,22 +157,23 @@ def train_regions(
 ) -> tuple[RegionClassifier, list[int]]:
     """Train system L; returns the classifiers and the number of regions in each round."""
     dataset, n = features.dataset, len(features.dataset)
-    count = int(np.clip(REGIONS // n, 4, 40))
     draw = np.random.default_rng([seed, 0])
-    xs, ys, used, counts = [], [], [], []
+    pictures = np.sort(draw.permutation(n)[:PICTURES]).tolist()
+    count = int(np.clip(REGIONS // len(pictures), 4, 40))
+    xs, ys, used, counts = [], [], {}, []
     sides = region_sides(profile)
     classifier = start = None
     for round_ in range(rounds + 1):
-        bar = tqdm(total=n, desc=f"regions, round {round_}", unit="image", disable=not progress)
-        for image, maps in _maps(features, sides):
+        bar = tqdm(total=len(pictures), desc=f"regions, round {round_}", unit="image", disable=not progress)
+        for image, maps in _maps(features, sides, pictures):
             boxes = proposals[image]
             labels = region_labels(boxes, dataset, image)
             if classifier is None:
                 chosen = first_regions(boxes, labels, count, draw)
-                objects = dataset.boxes.xyxy[(dataset.boxes.image == image) & ~dataset.boxes.ignored]
+                objects = dataset.boxes.xyxy[(dataset.boxes.image == image) & ~dataset.boxes.ignored][:count]
                 boxes = np.concatenate([boxes[chosen], objects])
                 labels = np.concatenate([labels[chosen], region_labels(objects, dataset, image)])
-                used.append(set(chosen.tolist()))
+                used[image] = set(chosen.tolist())
             else:
                 scores = at_best_scale(maps, sides, boxes, features, image, classifier).cpu().numpy()
                 chosen = hard_negatives(scores, labels, count)
@@ -206,10 +208,9 @@ def region_sides(profile: Profile) -> list[int]:
     return sorted({side_at(s, profile.canvas) for s in (min(profile.train_scales), max(profile.train_scales))})
 
 
-def _maps(features: Features, sides: list[int]) -> Iterator[tuple[int, list[Tensor]]]:
+def _maps(features: Features, sides: list[int], pictures: Sequence[int]) -> Iterator[tuple[int, list[Tensor]]]:
     """(image, its feature maps (C, n, n) at `sides`)."""
-    n = len(features.dataset)
-    batches = [range(i, min(i + BATCH, n)) for i in range(0, n, BATCH)]
+    batches = [pictures[i : i + BATCH] for i in range(0, len(pictures), BATCH)]
     for images, maps in zip(batches, features.batches(batches, [sides] * len(batches)), strict=True):
         yield from ((image, [m[b] for m in maps]) for b, image in enumerate(images))
 
@@ -223,7 +224,7 @@ def predict_regions(
     score, centre = np.zeros(shape), np.zeros((*shape, 2))
     bar = tqdm(total=len(dataset), desc=f"regions of {dataset.name}", unit="image", disable=not progress)
     sides = region_sides(profile)
-    for image, maps in _maps(features, sides):
+    for image, maps in _maps(features, sides, range(len(dataset))):
         boxes = proposals[image]
         for c, classifier in enumerate(classifiers):
             best, which = at_best_scale(maps, sides, boxes, features, image, classifier).max(0)
