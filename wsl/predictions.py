@@ -62,6 +62,7 @@ SCHEMA = pa.schema(
     ],
     metadata={"description": "Predictions of one system: one row per (image, class). Coordinates in pixels."},
 )
+SCORES = ("score", "score_max")  # no two alike: stored byte by byte, which compresses; points repeat: as a dictionary
 # distance is float64 so that it says exactly what box_distance says of the float32 point in the file.
 
 
@@ -215,7 +216,9 @@ def write(df: pd.DataFrame, path: str | Path, manifest: dict | None = None) -> N
     table = pa.Table.from_pandas(df[schema.names], schema, preserve_index=False, safe=False)
     metadata = {**SCHEMA.metadata, b"manifest": json.dumps(manifest or {}).encode()}
     with whole_file(path) as temporary:
-        pq.write_table(table.replace_schema_metadata(metadata), temporary, compression="zstd")
+        pq.write_table(table.replace_schema_metadata(metadata), temporary, compression="zstd", compression_level=19,
+                       use_dictionary=[name for name in schema.names if name not in SCORES],
+                       use_byte_stream_split=[name for name in schema.names if name in SCORES])
 
 
 @contextmanager
