@@ -171,3 +171,19 @@ def test_no_machine_path_is_committed():
             assert not re.search(r"(?<![\w.])/(home|root|work|Users)/\w", path.read_text(encoding="utf8")), (
                 name
             )
+
+
+def test_readme_results_are_those_of_the_recorded_runs():
+    """Each row of the README's results table against the runs in results/: mean over seeds, 95% interval."""
+    from wsl import report
+
+    rows = re.findall(r"^\| `(\w+)` \|[^|]*\| ([^|]*) \| ([^|]*) \| ([^|]*) \| ([^|]*) \|$", (ROOT / "README.md").read_text(), re.M)
+    assert len(rows) >= 3
+    for system, *cells in rows:
+        for k, (profile, metric) in enumerate(
+            [(p, m) for p in ("voc-sample", "coco-sample") for m in ("classification", "location")]
+        ):
+            result = report.load(ROOT / "results", profile, "efficientnet_lite0", system)
+            measure = result and getattr(result, metric)
+            text = f"{100 * measure.value:.1f} ({100 * measure.low:.1f}–{100 * measure.high:.1f})" if measure else "–"
+            assert cells[k].strip() == text, (system, profile, metric)
