@@ -116,7 +116,8 @@ def train_system(profile: Profile, system: str, seed: int, runs: Path, record: b
     else:
         log = {"losses": train(profile, system, seed, features, out, record)[1]}
     log |= {"train_seconds": round(time.monotonic() - started, 1), "n_train": len(dataset), "train_digest": dataset.digest()}
-    _write_json(out / "training.json", log)
+    if os.environ.get("RANK", "0") == "0":  # the first of torchrun's processes writes
+        _write_json(out / "training.json", log)
     return out / "head.safetensors"
 
 

@@ -43,6 +43,14 @@ class Process:
         torch.distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
         return cls(torch.distributed.get_rank(), world)
 
+    def mean(self, value: float, device: torch.device) -> float:
+        """The mean of a number over all processes."""
+        if self.world == 1:
+            return value
+        total = torch.tensor(value, device=device, dtype=torch.float64)
+        torch.distributed.all_reduce(total)
+        return total.item() / self.world
+
 
 def training_sides(profile: Profile, system: str, generator: np.random.Generator, steps: int) -> list[Side]:
     """One input side for each mini-batch: from the grid, or s ~ U(min, max) where features are not kept (D1)."""
@@ -209,6 +217,7 @@ def train(
                 schedule.step()
             loss_sum += loss.item()
             bar.update()
+        loss_sum = process.mean(loss_sum, device)
         if not math.isfinite(loss_sum):
             raise StudyError(f"{system} seed {seed}: the loss is no longer finite in epoch {epoch}; lower learning_rate")
         state["losses"].append(loss_sum / steps)
