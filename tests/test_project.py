@@ -177,7 +177,8 @@ def test_readme_results_are_those_of_the_recorded_runs():
     """Each row of the README's results table against the runs in results/: mean over seeds, 95% interval."""
     from wsl import report
 
-    rows = re.findall(r"^\| `(\w+)` \|[^|]*\| ([^|]*) \| ([^|]*) \| ([^|]*) \| ([^|]*) \|$", (ROOT / "README.md").read_text(), re.M)
+    row = r"^\| `(\w+)` \|[^|]*" + r"\| ([^|]*) " * 4 + r"\|$"
+    rows = re.findall(row, (ROOT / "README.md").read_text(), re.M)
     assert len(rows) >= 3
     for system, *cells in rows:
         for k, (profile, metric) in enumerate(
