@@ -1,6 +1,8 @@
 """The project's own files agree with each other: requirements, environments, notebooks, the book's pages."""
 
+import hashlib
 import importlib.metadata
+import json
 import re
 import shutil
 import subprocess
@@ -188,3 +190,9 @@ def test_readme_results_are_those_of_the_recorded_runs():
             measure = result and getattr(result, metric)
             text = f"{100 * measure.value:.1f} ({100 * measure.low:.1f}–{100 * measure.high:.1f})" if measure else "–"
             assert cells[k].strip() == text, (system, profile, metric)
+
+
+def test_the_shipped_head_is_that_of_the_recorded_run():
+    run = ROOT / "results" / "voc-sample" / "efficientnet_lite0" / "weak_sup" / "seed0" / "manifest.json"
+    head = (ROOT / "wsl" / "heads" / "voc-sample.safetensors").read_bytes()
+    assert json.loads(run.read_text())["head_sha256"] == hashlib.sha256(head).hexdigest()
