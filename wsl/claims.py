@@ -1,4 +1,4 @@
-"""The scoreboard: each claim of the paper as data, with a test that was fixed before the runs, and its verdict.
+"""The scoreboard: each claim of the paper as data, with a test fixed in code, and its verdict (D24).
 
 A claim holds the paper's words (or the cells of its tables), the data sets that these words name, and one test a
 data set. A test turns run folders into `Evidence`: a number, its 95% interval (paired bootstrap over the same
@@ -35,7 +35,7 @@ HOLDS, DOES_NOT_HOLD, SCENES_INCONCLUSIVE = "holds on scenes", "does not hold on
 NOT_COMPARABLE, NOT_ATTEMPTED = "not comparable", "not attempted"
 WORDS = {True: (REPRODUCED, HOLDS), False: (NOT_REPRODUCED, DOES_NOT_HOLD), None: (INCONCLUSIVE, SCENES_INCONCLUSIVE)}
 
-# The paper's margins and sizes, in points of AP. Fixed before the runs that they judge.
+# The paper's margins and sizes, in points of AP. Fixed before any run was seen, but for D24.
 NO_BENEFIT = 1.5  # "no significant benefits": twice the 0.7 points that parts I and J on COCO (Table 2), rounded up
 NO_BENEFIT_LOCATION = 2.0  # the paper's I is up to 1.7 points above J in location (COCO)
 ON_PAR = 2.0  # J and L differ by 0.3 points in location, and the paper calls up to 2.6 (classification) comparable
