@@ -1,6 +1,7 @@
 """From data set to book tables on a few small scenes, and what bad input gets."""
 
 import json
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -66,6 +67,27 @@ def test_evolution_over_training(tiny):
     assert sorted(curve["epoch"].unique()) == [0, 1, 2]  # 0: before training
     found = pd.read_csv(folder / "discovery.csv", dtype={"image": str})
     assert set(found["appearance"].dropna()) <= {"usual", "unusual"} and found["epoch"].max() <= 2
+
+
+def test_box_supervised_systems_and_extent(tiny, tmp_path):
+    from wsl.extent import IOUS, extent
+
+    profile, runs = tiny
+    profile = replace(profile, proposals=50)
+    for system in ("rcnn", "object_patches"):
+        study.train_system(profile, system, 0, runs)
+    folders = study.predict_systems(profile, [("rcnn", 0), ("object_patches", 0)], runs)
+    (regions, manifest), (patches, _) = (read_run(folder) for folder in folders)
+    assert len(regions) == len(patches) == 8 * 20 and regions["distance"].notna().all()
+    first, *later = manifest["training"]["regions"]
+    assert 32 < first <= 32 * 50 + len(profile.dataset("train", runs).boxes) and later == sorted(later) and first <= later[0]
+    written = extent(profile, 0, runs)
+    ap = pd.read_csv(written)
+    assert len(ap) == 20 * len(IOUS) and ap["ap"].dropna().between(0, 1).all()
+    mean = ap.groupby("iou")["ap"].mean()
+    assert mean.is_monotonic_decreasing and mean.iloc[0] > mean.iloc[-1]
+    study.predict_systems(profile, [("weak_sup", 0)], runs)
+    assert (study.record_run(written.parent, tmp_path) / "extent.csv").read_bytes() == written.read_bytes()
 
 
 def test_an_interrupted_training_resumes_to_the_same_head(tiny, monkeypatch):

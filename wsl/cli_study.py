@@ -245,6 +245,12 @@ def run_record(args: argparse.Namespace) -> int:
     return 0
 
 
+def add_head_arguments(p: argparse.ArgumentParser) -> None:
+    p.add_argument("--head", type=Path, metavar="FILE", help="a head of `wsl train` in place of the shipped one")
+    p.add_argument("--weights", metavar="FILE", type=Path, help="the trunk's weights, if they are a local file")
+    p.add_argument("--convention", help="what pixels these weights expect: imagenet, caffe or lite")
+
+
 def add_localize(subparsers) -> None:
     p = subparsers.add_parser(
         "localize",
@@ -255,9 +261,7 @@ def add_localize(subparsers) -> None:
         epilog="example:\n  wsl localize holiday.jpg --out found",
     )
     p.add_argument("images", metavar="IMAGE", nargs="+", type=Path)
-    p.add_argument("--head", type=Path, metavar="FILE", help="a head of `wsl train` in place of the shipped one")
-    p.add_argument("--weights", metavar="FILE", type=Path, help="the trunk's weights, if they are a local file")
-    p.add_argument("--convention", help="what pixels these weights expect: imagenet, caffe or lite")
+    add_head_arguments(p)
     p.add_argument("--out", type=Path, default=Path("."), metavar="DIR", help="folder for the pictures (default: here)")
     p.add_argument("--json", action="store_true", help="print one JSON object")
     p.set_defaults(run=run_localize)
@@ -283,6 +287,34 @@ def run_localize(args: argparse.Namespace) -> int:
     return 0
 
 
+def add_submit(subparsers) -> None:
+    p = subparsers.add_parser(
+        "submit",
+        formatter_class=RAW,
+        help="the archive for the PASCAL VOC evaluation server (Table 1's test column)",
+        description="Classify the pictures of a split list that has no labels (VOC 2012 test) and write the archive that the\n"
+        "PASCAL VOC server takes, checked as the devkit reads it: results/VOC2012/Main/comp2_cls_test_CLASS.txt.\n"
+        "The default head is the shipped one, trained on few photographs; give one that you trained on VOC 2012.",
+        epilog="example:\n  wsl submit ~/VOCdevkit --head runs/voc2012/efficientnet_lite0/weak_sup/seed0/head.safetensors",
+    )
+    p.add_argument("root", metavar="VOCROOT", help="VOCdevkit folder with the test pictures and their list")
+    p.add_argument("--year", default="2012", help="default: 2012")
+    p.add_argument("--split", default="test", help="default: test")
+    add_head_arguments(p)
+    p.add_argument("--out", type=Path, default=Path("results.tgz"), metavar="FILE", help="default: results.tgz")
+    p.set_defaults(run=run_submit)
+
+
+def run_submit(args: argparse.Namespace) -> int:
+    from wsl.submit import file_names, predict_unlabelled, unlabelled, write_submission
+
+    dataset = unlabelled(args.root, args.year, args.split)
+    df = predict_unlabelled(dataset, args.head, args.weights, args.convention)
+    path = write_submission(df, dataset.images, file_names(args.year, args.split), args.out)
+    print(f"{path}: {len(dataset)} images, {len(dataset.classes)} classes")
+    return 0
+
+
 COMMANDS = (
     add_plan,
     add_features,
@@ -294,4 +326,5 @@ COMMANDS = (
     add_extent,
     add_record,
     add_localize,
+    add_submit,
 )

@@ -1,0 +1,76 @@
+"""`wsl submit`: the PASCAL VOC server's archive, read back as the devkit reads it."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import tarfile
+
+import pytest
+
+from wsl import voc
+from wsl.cli import main
+from wsl.errors import StudyError
+from wsl.localize import load_localizer
+from wsl.submit import check_submission, file_names
+
+IMAGES, NAMES = ("000012", "2008_000003"), file_names("2012", "test")
+
+
+@pytest.fixture
+def test_set(voc_root):
+    """The tiny VOC2007 as VOC2012 test is: pictures and their list, no labels, no annotations."""
+    folder = (voc_root / "VOC2007").rename(voc_root / "VOC2012")
+    shutil.rmtree(folder / "Annotations")
+    listed = (folder / "ImageSets" / "Main" / "val.txt").read_text()
+    shutil.rmtree(folder / "ImageSets" / "Main")
+    (folder / "ImageSets" / "Main").mkdir()
+    (folder / "ImageSets" / "Main" / "test.txt").write_text(listed)
+    return folder
+
+
+def test_archive_holds_each_class_and_image_with_the_heads_scores(test_set, tmp_path, capsys):
+    out = tmp_path / "results.tgz"
+    assert main(["submit", str(test_set.parent), "--out", str(out)]) == 0
+    with tarfile.open(out) as archive:
+        files = {m.name: archive.extractfile(m).read().decode().splitlines() for m in archive}
+    assert sorted(files) == sorted(f"results/VOC2012/Main/comp2_cls_test_{name}.txt" for name in voc.CLASSES)
+    found = load_localizer()(test_set / "JPEGImages" / "000012.jpg").found.set_index("class").score
+    for name in voc.CLASSES:
+        rows = [line.split() for line in files[NAMES[name]]]
+        assert [row[0] for row in rows] == ["000012", "000007", "2008_000003", "000100"]
+        assert float(rows[0][1]) == pytest.approx(found[name], abs=1e-4)
+    assert main(["submit", str(test_set.parent), "--split", "val"]) == 2
+    assert "splits found here: test" in capsys.readouterr().err
+
+
+def archive(path, change=lambda texts: None):
+    texts = {file: "000012 1.5\n2008_000003 -2e-3\n" for file in NAMES.values()}
+    change(texts)
+    with tarfile.open(path, "w:gz") as tar:
+        for file, text in texts.items():
+            member = tarfile.TarInfo(file)
+            member.size = len(text)
+            tar.addfile(member, io.BytesIO(text.encode()))
+    return path
+
+
+def test_check_submission_refuses_what_the_server_would(tmp_path):
+    check_submission(archive(tmp_path / "good.tgz"), IMAGES, NAMES)
+    dog, extra = NAMES["dog"], NAMES["dog"].replace("dog", "unicorn")
+    damages = {
+        f"lacks {dog}": lambda t: t.pop(dog),
+        f"holds besides {extra}": lambda t: t.update({extra: ""}),
+        "line 1 reads '12 1.5'": lambda t: t.update({dog: "12 1.5\n2008_000003 1\n"}),
+        "line 2 reads '000012 1.5'": lambda t: t.update({dog: "000012 1.5\n" * 2}),
+        "line 2 reads '2008_000003 nan'": lambda t: t.update({dog: "000012 1\n2008_000003 nan\n"}),
+        "line 1 reads '000012'": lambda t: t.update({dog: "000012\n2008_000003 1\n"}),
+        f"{dog} does not score 1 of 2 images, the first 2008_000003": lambda t: t.update({dog: "000012 1\n"}),
+    }
+    for message, damage in damages.items():
+        with pytest.raises(StudyError) as error:
+            check_submission(archive(tmp_path / "bad.tgz", damage), IMAGES, NAMES)
+        assert message in str(error.value)
+    (tmp_path / "cut.tgz").write_bytes((tmp_path / "good.tgz").read_bytes()[:200])
+    with pytest.raises(StudyError, match="not a readable archive"):
+        check_submission(tmp_path / "cut.tgz", IMAGES, NAMES)
