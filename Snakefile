@@ -41,11 +41,7 @@ def run_path(name, system, seed):
     return f"{RUNS}/{name}/{PROFILES[name].trunk}/{system}/seed{seed}"
 
 
-def targets(name):
-    return [(system, seed) for system in PROFILES[name].systems for seed in PROFILES[name].seeds]
-
-
-ALL_RUNS = [f"{run_path(n, s, k)}/manifest.json" for n in NAMES for s, k in targets(n)]
+ALL_RUNS = [f"{run_path(n, s, k)}/manifest.json" for n in NAMES for s, k in PROFILES[n].targets()]
 EXPERIMENTS = [f"{run_path(n, 'weak_sup', PROFILES[n].seeds[0])}/evolution.csv" for n in NAMES]
 WITH_PROPOSALS = [n for n in NAMES if "rcnn" in PROFILES[n].systems]
 EXPERIMENTS += [f"{run_path(n, 'weak_sup', PROFILES[n].seeds[0])}/extent.csv" for n in WITH_PROPOSALS]
@@ -155,12 +151,12 @@ for name in NAMES:  # one pass of the trunk over a profile's evaluation images s
         name:
             f"predict_{name.replace('-', '_')}"
         input:
-            sorted({f"{run_path(name, head_of(s), k)}/head.safetensors" for s, k in targets(name)}),
+            sorted({f"{run_path(name, head_of(s), k)}/head.safetensors" for s, k in PROFILES[name].targets()}),
         output:
-            [f"{run_path(name, s, k)}/manifest.json" for s, k in targets(name)],
+            [f"{run_path(name, s, k)}/manifest.json" for s, k in PROFILES[name].targets()],
         params:
             options=lambda w, name=name: options(type("W", (), {"profile": name})),
-            targets=" ".join(f"'{s}/{k}'" for s, k in targets(name)),
+            targets=" ".join(f"'{s}/{k}'" for s, k in PROFILES[name].targets()),
         threads: workflow.cores
         shell:
             "{WSL} predict {params.options} -- {params.targets}"

@@ -8,7 +8,7 @@ from torchvision.models import alexnet
 
 from wsl.geometry import Grid, cell_to_image, cells_in_boxes, inside, side_at
 from wsl.predict import best_points
-from wsl.trunk import IMAGENET, Trunk, alexnet_as_convolutions
+from wsl.trunk import IMAGENET, Trunk, alexnet_as_convolutions, averaging
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +32,13 @@ def test_probe_finds_same_padding_of_odd_and_even_inputs():
     trunk = Trunk("same", nn.Sequential(Conv2dSame(3, 4, 3, 2)), IMAGENET, 32, "")
     assert trunk.grid(64) == Grid(32, 2, 1.0)
     assert trunk.grid(65) == Grid(33, 2, 0.0)
+
+
+def test_global_average_pooling_slides_over_half_the_window():
+    coarse = averaging(nn.Identity(), 32)(torch.arange(16.0).view(1, 1, 4, 4))[0, 0]
+    assert coarse[1, 1] == 5 and coarse[0, 0] == (0 + 1 + 4 + 5) / 4  # 3x3 cells; at the border those that there are
+    fine = averaging(nn.Identity(), 16)(torch.arange(81.0).view(1, 1, 9, 9))[0, 0]
+    assert fine[4, 4] == 40 and fine[0, 0] == 1.5 + 9 * 1.5  # 7x7 cells, 4x4 in the corner
 
 
 def test_both_mappings_on_a_landscape_image():

@@ -64,15 +64,21 @@ class Adaptation(nn.Module):
         """`forward` without gradients, several times faster; float32.
 
         Standardising and the masks are folded into the weights, and Ca is computed in SEARCH_DTYPE. (With 3x3
-        kernels the folded shift would differ at the border, where the padding is zero: `forward` serves there.)
+        kernels the folded shift would differ at the border, where the padding is zero: `dense_scores` serves there.)
         """
         if self.ca.kernel_size != (1, 1):
-            return self(features.float(), masks)
+            return dense_scores(self, features, masks)
         first, second = masks or (1.0, 1.0)
         weight = self.ca.weight * (first / self.std)
         bias = self.ca.bias - (weight * self.mean).sum((1, 2, 3))
         x = F.conv2d(features.to(SEARCH_DTYPE), weight.to(SEARCH_DTYPE), bias.to(SEARCH_DTYPE))
         return F.conv2d(F.relu_(x).float(), self.cb.weight * second, self.cb.bias)
+
+
+def dense_scores(head: nn.Module, features: Tensor, masks: tuple[Tensor, Tensor] | None = None) -> Tensor:
+    """Score maps by `forward` of the head, or of DistributedDataParallel around it; its products in SEARCH_DTYPE."""
+    with torch.autocast(features.device.type, SEARCH_DTYPE, enabled=SEARCH_DTYPE is not torch.float32):
+        return head(features.float(), masks).float()
 
 
 def global_max_pool(maps: Tensor, allowed: Tensor | None = None) -> tuple[Tensor, Tensor]:

