@@ -1,8 +1,9 @@
-"""The subcommands of `wsl` that compute: plan, data scenes, features, train, predict, run, evolve, record, localize."""
+"""The subcommands of `wsl` that compute, listed in COMMANDS, and `wsl data scenes`."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
 RAW = argparse.RawDescriptionHelpFormatter
@@ -19,6 +20,22 @@ def add_profile_arguments(p: argparse.ArgumentParser, several: bool = False) -> 
     p.add_argument("--runs", type=Path, default=Path("runs"), metavar="DIR", help="where runs lie (default: runs)")
 
 
+def _command(subparsers, name: str, run: Callable, **about: str) -> argparse.ArgumentParser:
+    p = subparsers.add_parser(name, formatter_class=RAW, **about)
+    p.set_defaults(run=run)
+    return p
+
+
+def _profile_command(subparsers, name: str, run: Callable, several: bool = False, **about: str) -> argparse.ArgumentParser:
+    p = _command(subparsers, name, run, **about)
+    add_profile_arguments(p, several)
+    return p
+
+
+def _add_seed(p: argparse.ArgumentParser) -> None:
+    p.add_argument("--seed", type=int, default=0, metavar="K", help="of the run (default: 0)")
+
+
 def profile_of(args: argparse.Namespace, name: str | None = None):
     """The profile that the arguments name, with their changes."""
     from wsl.profile import load_profile
@@ -30,15 +47,13 @@ def profile_of(args: argparse.Namespace, name: str | None = None):
 
 
 def add_plan(subparsers) -> None:
-    p = subparsers.add_parser(
-        "plan",
-        formatter_class=RAW,
+    _profile_command(
+        subparsers, "plan", run_plan,
         help="forecast of time, disk and memory before anything starts",
         description="What the runs of one or more profiles will take on this machine. Runs that are there cost nothing.",
         epilog="examples:\n  wsl plan scenes scenes-coco\n  wsl plan voc2012 --trunk alexnet",
+        several=True,
     )
-    add_profile_arguments(p, several=True)
-    p.set_defaults(run=run_plan)
 
 
 def run_plan(args: argparse.Namespace) -> int:
@@ -49,16 +64,13 @@ def run_plan(args: argparse.Namespace) -> int:
 
 
 def add_data_scenes(subparsers) -> None:
-    p = subparsers.add_parser(
-        "scenes",
-        formatter_class=RAW,
+    _profile_command(
+        subparsers, "scenes", run_data_scenes,
         help="draw the generated scenes of a profile, in the official layout",
         description="Draw a profile's scenes to RUNS/data/PROFILE, in the VOC or COCO layout. Nothing is done if they\n"
         "are there. For other profiles: check that the data root exists.",
         epilog="example:\n  wsl data scenes scenes",
     )
-    add_profile_arguments(p)
-    p.set_defaults(run=run_data_scenes)
 
 
 def run_data_scenes(args: argparse.Namespace) -> int:
@@ -69,15 +81,12 @@ def run_data_scenes(args: argparse.Namespace) -> int:
 
 
 def add_features(subparsers) -> None:
-    p = subparsers.add_parser(
-        "features",
-        formatter_class=RAW,
+    _profile_command(
+        subparsers, "features", run_features,
         help="compute the frozen features of the training images once",
         description="Compute the frozen trunk's features of a profile's training images and keep them. `wsl train` does\n"
         "this itself where needed; several trainings at a time want it done before.",
     )
-    add_profile_arguments(p)
-    p.set_defaults(run=run_features)
 
 
 def run_features(args: argparse.Namespace) -> int:
@@ -88,17 +97,14 @@ def run_features(args: argparse.Namespace) -> int:
 
 
 def add_proposals(subparsers) -> None:
-    p = subparsers.add_parser(
-        "proposals",
-        formatter_class=RAW,
+    p = _profile_command(
+        subparsers, "proposals", run_proposals,
         help="compute the selective-search proposals of a profile's pictures once",
         description="Selective search on the training and evaluation images, kept below RUNS/PROFILE/proposals. What needs\n"
         "them (rcnn, extent) does this itself; an interrupted run goes on from its last 500 pictures.",
         epilog="example:\n  wsl proposals scenes --workers 2",
     )
-    add_profile_arguments(p)
     p.add_argument("--workers", type=int, default=1, metavar="N", help="processes (default: 1)")
-    p.set_defaults(run=run_proposals)
 
 
 def run_proposals(args: argparse.Namespace) -> int:
@@ -111,9 +117,8 @@ def run_proposals(args: argparse.Namespace) -> int:
 
 
 def add_train(subparsers) -> None:
-    p = subparsers.add_parser(
-        "train",
-        formatter_class=RAW,
+    p = _profile_command(
+        subparsers, "train", run_train,
         help="train the adaptation layers of one system",
         description="Train one head and keep it in its run's folder. An interrupted training resumes after its last epoch.",
         epilog="""\
@@ -122,11 +127,9 @@ examples:
   wsl train voc2012 weak_sup --voc-root ~/data --seed 1
   torchrun --nproc-per-node 4 -m wsl.cli train coco2014 weak_sup --coco-root ~/coco""",
     )
-    add_profile_arguments(p)
     p.add_argument("system", metavar="SYSTEM", help="full_images, weak_sup, weak_sup@train_s1, ...")
-    p.add_argument("--seed", type=int, default=0, metavar="K")
+    _add_seed(p)
     p.add_argument("--record", action="store_true", help="keep the head of every epoch, for `wsl evolve`")
-    p.set_defaults(run=run_train)
 
 
 def run_train(args: argparse.Namespace) -> int:
@@ -137,16 +140,13 @@ def run_train(args: argparse.Namespace) -> int:
 
 
 def add_predict(subparsers) -> None:
-    p = subparsers.add_parser(
-        "predict",
-        formatter_class=RAW,
+    p = _profile_command(
+        subparsers, "predict", run_predict,
         help="scores and points on the evaluation images, with trained heads",
         description="Write the predictions tables of one or more runs from one pass of the trunk over the evaluation\nimages.",
         epilog="example:\n  wsl predict scenes weak_sup/0 weak_sup/1 center/0 full_images/0",
     )
-    add_profile_arguments(p)
     p.add_argument("targets", metavar="SYSTEM[/SEED]", nargs="+", help="which runs; the seed is 0 unless given")
-    p.set_defaults(run=run_predict)
 
 
 def run_predict(args: argparse.Namespace) -> int:
@@ -159,17 +159,14 @@ def run_predict(args: argparse.Namespace) -> int:
 
 
 def add_run(subparsers) -> None:
-    p = subparsers.add_parser(
-        "run",
-        formatter_class=RAW,
+    p = _profile_command(
+        subparsers, "run", run_run,
         help="one run from data to predictions: data, train and predict in turn",
         description="Make one run again from nothing: what each manifest names as its command.",
         epilog="example:\n  wsl run scenes weak_sup --seed 0",
     )
-    add_profile_arguments(p)
     p.add_argument("system", metavar="SYSTEM")
-    p.add_argument("--seed", type=int, default=0, metavar="K")
-    p.set_defaults(run=run_run)
+    _add_seed(p)
 
 
 def run_run(args: argparse.Namespace) -> int:
@@ -186,16 +183,13 @@ def run_run(args: argparse.Namespace) -> int:
 
 
 def add_evolve(subparsers) -> None:
-    p = subparsers.add_parser(
-        "evolve",
-        formatter_class=RAW,
+    p = _profile_command(
+        subparsers, "evolve", run_evolve,
         help="score maps and measures after each epoch of a recorded training (Figure 1)",
         description="From the heads that `wsl train PROFILE weak_sup --record` kept: measures on the evaluation images\n"
         "after each epoch, the epoch of discovery of each object, and score maps of a few pictures.",
     )
-    add_profile_arguments(p)
-    p.add_argument("--seed", type=int, default=0, metavar="K")
-    p.set_defaults(run=run_evolve)
+    _add_seed(p)
 
 
 def run_evolve(args: argparse.Namespace) -> int:
@@ -206,17 +200,14 @@ def run_evolve(args: argparse.Namespace) -> int:
 
 
 def add_extent(subparsers) -> None:
-    p = subparsers.add_parser(
-        "extent",
-        formatter_class=RAW,
+    p = _profile_command(
+        subparsers, "extent", run_extent,
         help="detection AP of boxes found from weak_sup's score maps (Section 6)",
         description="Aggregate the score maps of a trained weak_sup inside selective-search proposals, and write the detection\n"
         "AP of each class at IoU 0.05 to 0.95 to extent.csv in the run's folder.",
         epilog="example:\n  wsl extent scenes --seed 0",
     )
-    add_profile_arguments(p)
-    p.add_argument("--seed", type=int, default=0, metavar="K")
-    p.set_defaults(run=run_extent)
+    _add_seed(p)
 
 
 def run_extent(args: argparse.Namespace) -> int:
@@ -252,9 +243,8 @@ def add_head_arguments(p: argparse.ArgumentParser) -> None:
 
 
 def add_localize(subparsers) -> None:
-    p = subparsers.add_parser(
-        "localize",
-        formatter_class=RAW,
+    p = _command(
+        subparsers, "localize", run_localize,
         help="find objects in your own photographs",
         description="The classes found in each photograph, one point each, and a picture with heat maps and crosses.\n"
         "The shipped head knows the 20 VOC classes; it was trained on real photographs.",
@@ -264,7 +254,6 @@ def add_localize(subparsers) -> None:
     add_head_arguments(p)
     p.add_argument("--out", type=Path, default=Path("."), metavar="DIR", help="folder for the pictures (default: here)")
     p.add_argument("--json", action="store_true", help="print one JSON object")
-    p.set_defaults(run=run_localize)
 
 
 def run_localize(args: argparse.Namespace) -> int:
@@ -288,9 +277,8 @@ def run_localize(args: argparse.Namespace) -> int:
 
 
 def add_submit(subparsers) -> None:
-    p = subparsers.add_parser(
-        "submit",
-        formatter_class=RAW,
+    p = _command(
+        subparsers, "submit", run_submit,
         help="the archive for the PASCAL VOC evaluation server (Table 1's test column)",
         description="Classify the pictures of a split list that has no labels (VOC 2012 test) and write the archive that the\n"
         "PASCAL VOC server takes, checked as the devkit reads it: results/VOC2012/Main/comp2_cls_test_CLASS.txt.\n"
@@ -302,7 +290,6 @@ def add_submit(subparsers) -> None:
     p.add_argument("--split", default="test", help="default: test")
     add_head_arguments(p)
     p.add_argument("--out", type=Path, default=Path("results.tgz"), metavar="FILE", help="default: results.tgz")
-    p.set_defaults(run=run_submit)
 
 
 def run_submit(args: argparse.Namespace) -> int:

@@ -487,11 +487,12 @@ def runs_table(runs: list[Run], caption: str, name: str) -> Html:
     for run in runs:
         m = run.manifest
         data, hardware, software = (m.get(key) or {} for key in ("data", "hardware", "software"))
-        changed = " with local changes" if m.get("changed_files") else ""
+        training = m.get("training") or {}
+        made = {_commit(state) for state in (training, m) if "commit" in state}
         cells = [
             _lines(data.get("name"), f"{data.get('n_images', '?')} images"),
             f"<code>{html.escape(str(m.get('command', 'not recorded')))}</code>",
-            _lines(f"{_short(m.get('commit'))}{changed}", f"study {m.get('study', '?')}", m.get("created")),
+            _lines(*sorted(made), f"study {m.get('study', '?')}", m.get("created")),
             _lines(*(f"{what} {_short(digest)}" for what, digest in _digests(m).items())),
             _duration(m.get("wall_seconds")),
             _lines(
@@ -503,6 +504,10 @@ def runs_table(runs: list[Run], caption: str, name: str) -> Html:
         label = f'<span id="{run.anchor}">{run_name}</span>'
         rows.append((label, [Cell(f"<small>{text}</small>", source_class(run.profile)) for text in cells]))
     return table([[(text, 1, "") for text in texts]], rows, caption, name)
+
+
+def _commit(state: dict) -> str:
+    return _short(state["commit"]) + (" with local changes" if state.get("changed_files") else "")
 
 
 def _lines(*texts) -> str:
