@@ -11,7 +11,7 @@ from wsl import study, train
 from wsl.cli import main
 from wsl.errors import StudyError
 from wsl.evaluate import evaluate_table
-from wsl.predictions import read_run
+from wsl.predictions import ALTERNATIVES, read_run
 from wsl.profile import load_profile, profile_names
 
 TINY = """
@@ -56,6 +56,9 @@ def test_predictions_manifest_and_recording(tiny, tmp_path):
     assert len(manifest["training"]["losses"]) == 2 and manifest["data"]["n_images"] == 8
     recorded = study.record_run(folders[0], tmp_path)
     assert sorted(p.name for p in recorded.iterdir()) == ["manifest.json", "predictions.parquet"]
+    pd.testing.assert_frame_equal(read_run(recorded)[0], weak)
+    less, manifest = read_run(study.record_run(folders[2], tmp_path))  # an ablation: without the alternatives
+    assert set(weak) - set(less) == set(ALTERNATIVES) and manifest["system"] == "weak_sup@test_s1"
 
 
 def test_evolution_over_training(tiny):

@@ -62,6 +62,7 @@ SCHEMA = pa.schema(
     ],
     metadata={"description": "Predictions of one system: one row per (image, class). Coordinates in pixels."},
 )
+ALTERNATIVES = ("score_max", "x_centre", "y_centre", "distance_centre")  # what the sensitivity page asks for
 SCORES = ("score", "score_max")  # no two alike: stored byte by byte, which compresses; points repeat: as a dictionary
 # distance is float64 so that it says exactly what box_distance says of the float32 point in the file.
 

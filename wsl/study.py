@@ -26,7 +26,7 @@ from wsl.features import Features, Side
 from wsl.geometry import side_at
 from wsl.model import check_head, load_head
 from wsl.predict import Tester, center_prediction, predict
-from wsl.predictions import read_run, write_run
+from wsl.predictions import ALTERNATIVES, read_run, write_run
 from wsl.profile import SYSTEMS, Profile, head_of
 from wsl.rcnn import predict_rcnn, train_rcnn
 from wsl.train import train
@@ -227,11 +227,18 @@ def _write_json(path: Path, value: object) -> None:
 
 
 def record_run(folder: Path, results: Path) -> Path:
-    """Copy what the book reads of a run (no head, no picture) into the recorded results."""
-    read_run(folder)  # whole and valid
+    """Copy what the book reads of a run (no head, no picture) into the recorded results.
+
+    Other rankings and mappings of a point are asked of J, H and K only (wsl/sensitivity.py); they are left out elsewhere.
+    """
+    df, about = read_run(folder)
+    about.pop("predictions_sha256", None)  # of the run's own file; the recorded one gets its own
     target = Path(results).joinpath(*folder.parts[-4:])
     target.mkdir(parents=True, exist_ok=True)
-    for name in ("predictions.parquet", "evolution.csv", "discovery.csv", "evolution.safetensors", "extent.csv", "manifest.json"):
+    if about["system"] not in ("weak_sup", "full_images", "center"):
+        df = df.drop(columns=list(ALTERNATIVES), errors="ignore")
+    write_run(target, df, about)
+    for name in ("evolution.csv", "discovery.csv", "evolution.safetensors", "extent.csv"):
         if (folder / name).is_file():
             shutil.copyfile(folder / name, target / name)
     return target
