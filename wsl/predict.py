@@ -7,9 +7,11 @@ scales and cells; cells outside the image take no part; ties go to the smallest 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, repeat
 
 import numpy as np
 import pandas as pd
@@ -69,23 +71,26 @@ def predict(features: Features, testers: dict[str, Tester], progress: bool = Tru
     scores = {name: np.zeros((2, n, k)) for name in testers}  # mean and maximum over scales
     points = {name: np.full((len(MAPPINGS), n, k, 2), np.nan) for name in testers}
     indices = [range(i, min(i + batch, n)) for i in range(0, n, batch)]
+
+    def read(name: str, images: range, of_side: dict[Side, torch.Tensor]) -> None:
+        own = [testers[name].head.score_maps(of_side[side]) for side in sides[name]]
+        peaks = torch.stack([m.flatten(2).amax(2) for m in own]).double().cpu().numpy()  # (scales, B, K)
+        scores[name][:, images] = peaks.mean(0), peaks.max(0)
+        if None in sides[name]:
+            return
+        arrays, own_grids = [m.cpu().numpy() for m in own], [grids[side] for side in sides[name]]
+        for b, image in enumerate(images):
+            size = tuple(int(v) for v in dataset.sizes[image])
+            for i, mapping in enumerate(MAPPINGS):
+                points[name][i, image] = best_points([a[b] for a in arrays], own_grids, sides[name], canvas, size, mapping)
+
     bar = tqdm(total=n, desc=f"predicting {dataset.name}", unit="image", disable=not progress)
-    for images, maps in zip(indices, features.batches(indices, [wanted] * len(indices)), strict=True):
-        of_side = dict(zip(wanted, maps, strict=True))
-        for name, tester in testers.items():
-            own = [tester.head.score_maps(of_side[side]) for side in sides[name]]
-            peaks = torch.stack([m.flatten(2).amax(2) for m in own]).double().cpu().numpy()  # (scales, B, K)
-            scores[name][:, images] = peaks.mean(0), peaks.max(0)
-            if None in sides[name]:
-                continue
-            arrays = [m.cpu().numpy() for m in own]
-            for b, image in enumerate(images):
-                size = tuple(int(v) for v in dataset.sizes[image])
-                of_image = [a[b] for a in arrays]
-                own_grids = [grids[side] for side in sides[name]]
-                for i, mapping in enumerate(MAPPINGS):
-                    points[name][i, image] = best_points(of_image, own_grids, sides[name], canvas, size, mapping)
-        bar.update(len(images))
+    workers = max(1, (os.cpu_count() or 1) // torch.get_num_threads())  # heads side by side, if torch leaves cores idle
+    with ThreadPoolExecutor(workers) as pool:
+        for images, maps in zip(indices, features.batches(indices, [wanted] * len(indices)), strict=True):
+            of_side = dict(zip(wanted, maps, strict=True))
+            list(pool.map(read, testers, repeat(images), repeat(of_side)))
+            bar.update(len(images))
     bar.close()
     return {name: table(dataset, *scores[name], *points[name]) for name in testers}
 
