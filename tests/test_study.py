@@ -2,12 +2,13 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 
+from wsl import plan, study, train
 from wsl import profile as profiles
-from wsl import study, train
 from wsl.cli import main
 from wsl.errors import StudyError
 from wsl.evaluate import evaluate_table
@@ -114,6 +115,22 @@ def test_an_interrupted_training_resumes_to_the_same_head(tiny, monkeypatch):
     resumed, again = train.train(profile, "weak_sup", 1, features, out, progress=False)
     assert again == losses and (resumed.cb.weight == whole.cb.weight).all()
     assert not (out / "checkpoint.pt").exists()
+
+
+def test_plan_forecasts_each_step_and_refuses_a_full_disk(tiny, tmp_path, monkeypatch):
+    profile = replace(tiny[0], systems=("full_images", "weak_sup", "center", "rcnn"))
+    text = plan.plan([profile], tmp_path)
+    for step in ("draw scenes", "features", "proposals x 2", "train weak_sup", "train rcnn", "predict with 4 runs", "extent"):
+        assert step in text
+    (tmp_path / "data" / "tiny").mkdir(parents=True)
+    (tmp_path / "data" / "tiny" / "scenes.json").write_text("{}")
+    assert "draw scenes" not in plan.plan([profile], tmp_path)
+    monkeypatch.setattr(plan, "missing_runs", lambda *_: [])
+    assert plan.plan([profile], tmp_path) == "tiny: tiny scenes, every run is there"
+    monkeypatch.undo()
+    monkeypatch.setattr(plan.shutil, "disk_usage", lambda _: SimpleNamespace(free=1))
+    with pytest.raises(StudyError, match="not enough disk"):
+        plan.plan([profile], tmp_path)
 
 
 @pytest.mark.parametrize("name", profile_names())

@@ -28,6 +28,7 @@ OFFICIAL = {  # images of the official lists (COCO: instances JSON), for a plan 
 DECODE_SECONDS = 0.006  # a photograph of 500 x 375 pixels onto its canvas, one core
 PROPOSAL_SECONDS = 0.26  # selective search of one picture, one core
 RCNN_SECONDS = 0.1  # a training picture of R-CNN*: three readings of its features, its share of the regressions
+EXTENT_SECONDS = 0.1  # scoring and suppressing a picture's proposals
 MEMORY_GIB = 2.0  # libraries, trunk and batches of one job; kept features are read from disk
 
 
@@ -122,8 +123,14 @@ def forecast(profile: Profile, runs: Path, todo: list[tuple[str, int]], trunk: T
         steps.append(Step(f"train {system}", profile.epochs * n["train"] * per_image, 2 * 2**20))
     tested = [side_at(s, profile.canvas) for s in profile.test_scales]
     trunk_time = speed.pixel * sum(s**2 for s in tested) + DECODE_SECONDS
-    head_time = speed.cell * sum(trunk.grid_cells(s) ** 2 for s in tested) * len(todo)
-    steps.append(Step(f"predict with {len(todo)} runs", n["val"] * (trunk_time + head_time), len(todo) * 2**20))
+    head_time = speed.cell * sum(trunk.grid_cells(s) ** 2 for s in tested)
+    steps.append(Step(f"predict with {len(todo)} runs", n["val"] * (trunk_time + head_time * len(todo)), len(todo) * 2**20))
+    if ("weak_sup", profile.seeds[0]) in todo:  # its epochs at s = 1 (Figure 1), and its boxes
+        one_scale = speed.pixel * profile.canvas**2 + DECODE_SECONDS
+        each_epoch = (profile.epochs + 1) * speed.cell * trunk.grid_cells(profile.canvas) ** 2
+        steps.append(Step("evolution over training", n["val"] * (one_scale + each_epoch)))
+        if "rcnn" in profile.systems:
+            steps.append(Step("extent of objects", n["val"] * (trunk_time + head_time + EXTENT_SECONDS)))
     return steps
 
 
