@@ -15,7 +15,7 @@ Every picture has its own random stream, seeded by (seed, split, index): the byt
 the versions of the packages, never on the number of workers. For the drawings and their licences see
 `wsl.scenes_art`.
 
->>> generate(Path("runs/scenes/voc"), "voc", n_train=800, n_val=400)         # about 30 s on two cores
+>>> generate(Path("runs/scenes/voc"), "voc", n_train=1000, n_val=500)        # about 35 s on two cores
 """
 
 import json
