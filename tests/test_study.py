@@ -42,13 +42,14 @@ def tiny(tmp_path_factory):
 
 def test_predictions_manifest_and_recording(tiny, tmp_path):
     profile, runs = tiny
-    targets = [("weak_sup", 0), ("center", 0), ("weak_sup@test_s1", 0), ("full_images", 0)]
+    targets = [(s, 0) for s in ("weak_sup", "center", "weak_sup@test_s1", "full_images", "center@test_s1")]
     folders = study.predict_systems(profile, targets, runs)
     tables = {folder.parent.name: read_run(folder)[0] for folder in folders}
     weak, center = tables["weak_sup"], tables["center"]
     assert len(weak) == 8 * 20 and (weak["distance"] >= 0).all()
     pd.testing.assert_series_equal(weak["score"], center["score"])  # K: the scores of J
     assert not weak["score"].equals(tables["weak_sup@test_s1"]["score"])
+    assert tables["center@test_s1"]["score"].equals(tables["weak_sup@test_s1"]["score"])
     assert tables["full_images"]["x"].isna().all()
     everywhere = evaluate_table(weak, tolerance=float("inf"))
     assert everywhere["location_ap"].equals(everywhere["ap"])
@@ -144,7 +145,9 @@ def test_shipped_profiles_load(name):
         ("epoch = 3", "unknown key 'epoch'"),
         ("epochs = 0", "epochs = 0 is not possible"),
         ("test_scales = []", r"test_scales = \(\) is not possible"),
-        ("systems = ['best']", "systems"),
+        ("systems = ['best']", "system 'best' is unknown"),
+        ("ablations = [3]", "system '3' is unknown"),
+        ("systems = 'weak_sup'", "systems = 'weak_sup' is not possible"),
         ("epochs = ", "not valid TOML"),
     ],
 )
@@ -178,6 +181,15 @@ def test_bad_input_is_one_line_and_status_2(tmp_path, monkeypatch, capsys, comma
 def test_systems_and_their_heads():
     assert {profiles.head_of(s) for s in ("center", "weak_sup@test_s1", "weak_sup")} == {"weak_sup"}
     assert profiles.head_of("weak_sup@train_s1") == "weak_sup@train_s1"
+    assert profiles.head_of("center@test_s1@n10") == "weak_sup@n10" and profiles.scores_of("center@n10") == "weak_sup@n10"
+    settings = load_profile("voc-sample").system_settings("masked_pool@train_s1@n10")
+    assert settings.train_scales == (1.0,) and settings.fraction == 0.1
+
+
+@pytest.mark.parametrize("name", ["weak_sup@", "weak_sup@best", "best@n10", "rcnn@n10", "@n10", ""])
+def test_unknown_systems(name):
+    with pytest.raises(StudyError, match="is unknown; choose one of"):
+        profiles.check_system(name)
 
 
 def test_localize_finds_the_motorbike_and_draws_it(tmp_path, capsys):

@@ -293,9 +293,10 @@ def add_submit(subparsers) -> None:
 
 
 def run_submit(args: argparse.Namespace) -> int:
-    from wsl.submit import file_names, predict_unlabelled, unlabelled, write_submission
+    from wsl.submit import file_names, predict_unlabelled, write_submission
+    from wsl.voc import load_unlabelled
 
-    dataset = unlabelled(args.root, args.year, args.split)
+    dataset = load_unlabelled(args.root, args.year, args.split)
     df = predict_unlabelled(dataset, args.head, args.weights, args.convention)
     path = write_submission(df, dataset.images, file_names(args.year, args.split), args.out)
     print(f"{path}: {len(dataset)} images, {len(dataset.classes)} classes")

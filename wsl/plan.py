@@ -14,7 +14,7 @@ from wsl.features import bytes_kept
 from wsl.geometry import side_at
 from wsl.model import Adaptation
 from wsl.predictions import find_runs
-from wsl.profile import Profile, head_of
+from wsl.profile import Profile, head_of, kind_of
 from wsl.proposals import proposals_path
 from wsl.study import feature_sides, trunk_of
 from wsl.trunk import Trunk
@@ -116,7 +116,8 @@ def forecast(profile: Profile, runs: Path, todo: list[tuple[str, int]], trunk: T
             steps.append(Step("train rcnn", n["train"] * RCNN_SECONDS, 2**20))
             continue
         own = [side_at(s, profile.canvas) for s in settings.train_scales]
-        cells = 1 if system in ("full_images", "object_patches") else sum(trunk.grid_cells(s) ** 2 for s in own) / len(own)
+        one_cell = kind_of(system) in ("full_images", "object_patches")
+        cells = 1 if one_cell else sum(trunk.grid_cells(s) ** 2 for s in own) / len(own)
         per_image = speed.cell * cells + speed.step / profile.batch
         if not profile.cache_features:
             per_image += speed.pixel * sum(s**2 for s in own) / len(own) + DECODE_SECONDS

@@ -70,12 +70,9 @@ class Profile:
         return [(s, k) for s in self.systems for k in self.seeds] + [(s, self.seeds[0]) for s in self.ablations]
 
     def system_settings(self, system: str) -> Profile:
-        """The profile with the differences that an ablation `weak_sup@<what>` makes."""
-        if "@" not in system:
-            return self
-        if system not in ABLATIONS:
-            raise StudyError(f"system {system!r} is unknown; choose one of {', '.join(SYSTEMS)}")
-        return replace(self, **ABLATIONS[system])
+        """The profile with the differences that the changes of `weak_sup@<what>` make."""
+        changes = check_system(system).split("@")[1:]
+        return replace(self, **{key: value for change in changes for key, value in CHANGES[change].items()})
 
     def values(self) -> dict:
         """The settings that a run's numbers depend on; no folder of this machine."""
@@ -84,27 +81,49 @@ class Profile:
 
 
 SCRIPT = {"dropout": 0.5, "hidden": 2048, "gains": (1.0, 1.0), "last_bias": 0.0}  # the released script's head
-ABLATIONS: dict[str, dict] = {
-    "weak_sup@train_s1": {"train_scales": (1.0,)},
-    "weak_sup@test_s1": {"test_scales": (1.0,)},
-    "weak_sup@s1": {"train_scales": (1.0,), "test_scales": (1.0,)},
-    "weak_sup@test_wide": {"test_scales": (0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0)},
-    "weak_sup@test_fine": {"test_scales": (0.5, 0.6, 0.7, 0.84, 1.0, 1.19, 1.4, 1.68, 2.0, 2.37, 2.8)},
-    "weak_sup@3x3": {"kernel": 3},
-    "weak_sup@mean": {"pool": "mean"},
-    "weak_sup@lse": {"pool": "lse"},
-    "weak_sup@topk": {"pool": "topk"},
-    **{f"weak_sup@n{percent}": {"fraction": percent / 100} for percent in (5, 10, 25, 50)},
-    "weak_sup@sgd": {"optimizer": "sgd", "weight_decay": 0.0, **SCRIPT},
-    "weak_sup@adagrad": {"optimizer": "adagrad", "weight_decay": 5e-4, **SCRIPT},
+# A system's name is its kind, then any number of changes: weak_sup, weak_sup@mean, masked_pool@n10, center@train_s1@n10
+CHANGES: dict[str, dict] = {
+    "train_s1": {"train_scales": (1.0,)},
+    "test_s1": {"test_scales": (1.0,)},
+    "s1": {"train_scales": (1.0,), "test_scales": (1.0,)},
+    "test_wide": {"test_scales": (0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0)},
+    "test_fine": {"test_scales": (0.5, 0.6, 0.7, 0.84, 1.0, 1.19, 1.4, 1.68, 2.0, 2.37, 2.8)},
+    "3x3": {"kernel": 3},
+    "mean": {"pool": "mean"},
+    "lse": {"pool": "lse"},
+    "topk": {"pool": "topk"},
+    **{f"n{percent}": {"fraction": percent / 100} for percent in (5, 10, 25, 50)},
+    "sgd": {"optimizer": "sgd", "weight_decay": 0.0, **SCRIPT},
+    "adagrad": {"optimizer": "adagrad", "weight_decay": 5e-4, **SCRIPT},
 }
 TRAINED = ("full_images", "weak_sup", "masked_pool", "masked_pool_outside", "object_patches", "rcnn")
-SYSTEMS = (*TRAINED, "center", *ABLATIONS)
+SYSTEMS = (*TRAINED, "center")
+
+
+def kind_of(system: str) -> str:
+    """What a system is before its changes: "weak_sup@mean" -> "weak_sup"."""
+    return system.partition("@")[0]
+
+
+def check_system(system: str) -> str:
+    """`system`, if there is such a one. R-CNN* has settings of its own (wsl/rcnn.py), which no change touches."""
+    kind, *changes = system.split("@")
+    if kind not in SYSTEMS or not set(changes) <= set(CHANGES) or (kind == "rcnn" and changes):
+        raise StudyError(
+            f"system {system!r} is unknown; choose one of {', '.join(SYSTEMS)}, and all but rcnn with changes, "
+            f"SYSTEM@CHANGE, of {', '.join(CHANGES)}"
+        )
+    return system
+
+
+def scores_of(system: str) -> str:
+    """The system whose scores `system` has: the centre baseline keeps those of weak supervision."""
+    return "@".join("weak_sup" if part == "center" else part for part in system.split("@"))
 
 
 def head_of(system: str) -> str:
     """The system whose trained head `system` uses: testing variants and the centre baseline train nothing."""
-    return "weak_sup" if system == "center" or system.startswith("weak_sup@test_") else system
+    return "@".join(part for part in scores_of(system).split("@") if not part.startswith("test_"))
 
 
 def profile_names() -> list[str]:
@@ -154,9 +173,14 @@ def _check(profile: Profile, path: Path) -> None:
         "proposals": isinstance(profile.proposals, int) and positive(profile.proposals),
         "dropout": isinstance(profile.dropout, int | float) and 0 <= profile.dropout < 1,
         "seeds": isinstance(profile.seeds, tuple) and profile.seeds and all(isinstance(s, int) and s >= 0 for s in profile.seeds),
-        "systems": isinstance(profile.systems, tuple) and all(s in SYSTEMS for s in profile.systems),
-        "ablations": isinstance(profile.ablations, tuple) and all(s in SYSTEMS for s in profile.ablations),
+        "systems": isinstance(profile.systems, tuple),
+        "ablations": isinstance(profile.ablations, tuple),
     }
     for key, valid in rules.items():
         if not valid:
             raise StudyError(f"{path}: {key} = {getattr(profile, key)!r} is not possible; see `wsl/profile.py` for its meaning")
+    for system in (*profile.systems, *profile.ablations):
+        try:
+            check_system(str(system))
+        except StudyError as error:
+            raise StudyError(f"{path}: {error}") from None

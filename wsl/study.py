@@ -27,7 +27,7 @@ from wsl.geometry import side_at
 from wsl.model import check_head, load_head
 from wsl.predict import Tester, center_prediction, predict
 from wsl.predictions import ALTERNATIVES, read_run, write_run
-from wsl.profile import SYSTEMS, Profile, head_of
+from wsl.profile import Profile, check_system, head_of, kind_of, scores_of
 from wsl.rcnn import predict_rcnn, train_rcnn
 from wsl.train import train
 from wsl.trunk import Trunk, load_trunk
@@ -41,18 +41,12 @@ def run_folder(runs: Path, profile: Profile, system: str, seed: int) -> Path:
     return Path(runs) / profile.name / profile.trunk / system / f"seed{seed}"
 
 
-def check_system(system: str) -> None:
-    if system not in SYSTEMS:
-        raise StudyError(f"system {system!r} is unknown; choose one of {', '.join(SYSTEMS)}")
-
-
 def parse_target(text: str) -> tuple[str, int]:
     """"weak_sup/1" -> ("weak_sup", 1); without a seed it is 0."""
     system, _, seed = text.partition("/")
     if seed and not seed.isdigit():
         raise StudyError(f"{text!r}: the seed is not a number; write SYSTEM/SEED, e.g. weak_sup/1")
-    check_system(system)
-    return system, int(seed or 0)
+    return check_system(system), int(seed or 0)
 
 
 def trunk_of(profile: Profile, engine: str = "auto") -> Trunk:
@@ -81,7 +75,7 @@ def feature_sides(profile: Profile, systems: list[str]) -> list[Side]:
     sides: set[Side] = {side_at(1.0, profile.canvas)}
     for system in systems:
         scales = profile.system_settings(system).train_scales
-        sides |= {None} if system == "full_images" else {side_at(s, profile.canvas) for s in scales}
+        sides |= {None} if kind_of(system) == "full_images" else {side_at(s, profile.canvas) for s in scales}
     return sorted(sides, key=lambda side: side or 0)
 
 
@@ -127,14 +121,16 @@ def predict_systems(profile: Profile, targets: list[tuple[str, int]], runs: Path
     started, code = time.monotonic(), code_state()
     trunk, dataset = trunk_of(profile), profile.dataset("val", runs)
     features, testers = Features(trunk, dataset, profile.canvas), {}
-    heads = dict.fromkeys((s if s != "center" else "weak_sup", k) for s, k in targets)
+    heads = dict.fromkeys((scores_of(s), k) for s, k in targets)
     regions = {(s, k): run_folder(runs, profile, s, k) / "head.safetensors" for s, k in heads if s == "rcnn"}
     for system, seed in (head for head in heads if head not in regions):
         path = run_folder(runs, profile, head_of(system), seed) / "head.safetensors"
         head, about = load_head(path)
         check_head(path, about, trunk.name, trunk.weights_sha256, dataset.classes)
         settings = profile.system_settings(system)
-        testers[system, seed] = Tester(head.to(trunk.device), () if system == "full_images" else settings.test_scales)
+        testers[system, seed] = Tester(
+            head.to(trunk.device), () if kind_of(system) == "full_images" else settings.test_scales
+        )
     tables = predict(features, testers) if testers else {}
     if regions:
         tables |= zip(regions, predict_rcnn(profile, features, runs, list(regions.values())), strict=True)
@@ -142,7 +138,9 @@ def predict_systems(profile: Profile, targets: list[tuple[str, int]], runs: Path
     folders = []
     for system, seed in targets:
         of_head = run_folder(runs, profile, head_of(system), seed)
-        df = center_prediction(tables["weak_sup", seed], dataset) if system == "center" else tables[system, seed]
+        df = tables[scores_of(system), seed]
+        if kind_of(system) == "center":
+            df = center_prediction(df, dataset)
         about = manifest(profile, system, seed, trunk, dataset, of_head, code)
         about["predict_seconds"] = round(seconds / len(tables), 1)
         about["wall_seconds"] = round(about["predict_seconds"] + about["training"]["train_seconds"], 1)
@@ -169,7 +167,7 @@ def manifest(
         "trunk": trunk.name,
         "system": system,
         "seed": seed,
-        "locates": system != "full_images",
+        "locates": kind_of(system) != "full_images",
         "parameters": profile.system_settings(system).values(),
         "data": {"name": dataset.name, "digest": dataset.digest(), "n_images": len(dataset)},
         "weights_sha256": trunk.weights_sha256,

@@ -13,34 +13,16 @@ import math
 import tarfile
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from wsl import voc
-from wsl.dataset import Boxes, Dataset
+from wsl.dataset import Dataset
 from wsl.errors import StudyError
 from wsl.features import Features
-from wsl.images import upright_size
 from wsl.localize import load_localizer
 from wsl.predict import Tester, predict
 from wsl.predictions import whole_file
-
-
-def unlabelled(root: str | Path, year: str, split: str) -> Dataset:
-    """The pictures of a split list without annotations (VOC 2012 test): every label is 0, there is no box."""
-    folder = voc.find_folder(root, year)
-    images = voc.read_list(voc.split_file(folder, split))
-    files = tuple(folder / "JPEGImages" / f"{image}.jpg" for image in images)
-    none = np.zeros(0, np.int64)
-    return Dataset(
-        name=f"VOC{year} {split}",
-        classes=voc.CLASSES,
-        images=images,
-        files=files,
-        sizes=np.array([upright_size(file) for file in files], np.int64),
-        labels=np.zeros((len(images), len(voc.CLASSES)), np.int8),
-        boxes=Boxes(none, none, np.zeros((0, 4)), none.astype(bool), ()),
-    )
+from wsl.profile import kind_of
 
 
 def predict_unlabelled(
@@ -50,7 +32,7 @@ def predict_unlabelled(
     localizer = load_localizer(head, weights, convention)
     if tuple(localizer.about["classes"]) != dataset.classes:
         raise StudyError(f"{head}: knows {len(localizer.about['classes'])} classes, not the 20 of VOC; train on a VOC profile")
-    scales = () if localizer.about.get("system") == "full_images" else tuple(localizer.about["test_scales"])
+    scales = () if kind_of(localizer.about.get("system", "")) == "full_images" else tuple(localizer.about["test_scales"])
     features = Features(localizer.trunk, dataset, localizer.about["canvas"])
     return predict(features, {"submission": Tester(localizer.head, scales)})["submission"]
 

@@ -24,7 +24,7 @@ from wsl.geometry import cell_to_image, cells_in_boxes, side_at
 from wsl.images import extent_on_canvas
 from wsl.model import Adaptation, dense_scores, global_max_pool, multilabel_loss, pool, save_head, searched_scores
 from wsl.patches import patch_loss, sample_patches
-from wsl.profile import Profile
+from wsl.profile import Profile, kind_of
 from wsl.trunk import Trunk
 
 
@@ -155,7 +155,7 @@ def train(
         features = features.subset(np.sort(np.random.default_rng(seed).permutation(len(features.dataset))[:count]))
         profile = replace(profile, epochs=round(profile.epochs / profile.fraction))
     dataset, trunk = features.dataset, features.trunk
-    kind = system.partition("@")[0]
+    kind = kind_of(system)
     device = trunk.device
     batch = min(profile.batch, len(dataset))
     if batch % process.world:

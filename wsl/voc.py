@@ -21,6 +21,7 @@ import numpy as np
 
 from wsl.dataset import BOX_SLACK, Boxes, Dataset
 from wsl.errors import StudyError
+from wsl.images import upright_size
 
 CLASSES = (
     "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
@@ -68,6 +69,23 @@ def load(root: str | Path, year: str, split: str) -> Dataset:
         sizes=np.array([a.size for a in annotations], np.int64).reshape(-1, 2),
         labels=labels,
         boxes=boxes,
+    )
+
+
+def load_unlabelled(root: str | Path, year: str, split: str) -> Dataset:
+    """The pictures of a split list without annotations (VOC 2012 test): every label is 0, there is no box."""
+    folder = find_folder(root, year)
+    images = read_list(split_file(folder, split))
+    files = tuple(folder / "JPEGImages" / f"{image}.jpg" for image in images)
+    none = np.zeros(0, np.int64)
+    return Dataset(
+        name=f"VOC{year} {split}",
+        classes=CLASSES,
+        images=images,
+        files=files,
+        sizes=np.array([upright_size(file) for file in files], np.int64),
+        labels=np.zeros((len(images), len(CLASSES)), np.int8),
+        boxes=Boxes(none, none, np.zeros((0, 4)), none.astype(bool), ()),
     )
 
 
