@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from wsl.dataset import Boxes, Dataset, labels_from_boxes
-from wsl.detection import Detections, box_iou, cocoeval, detection_average_precision
+from wsl.detection import Detections, bootstrap, box_iou, cocoeval, detection_average_precision
+from wsl.metrics import resample_counts
 
 IOUS = (0.1, 0.3, 0.5, 0.75)
 
@@ -98,6 +99,25 @@ def test_agrees_with_the_devkit_rule(seed):
     ap = detection_average_precision(detections, dataset, IOUS)
     expected = [[slow_ap(detections, dataset, k, threshold) for k in range(2)] for threshold in IOUS]
     np.testing.assert_allclose(ap, expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_bootstrap_is_the_rule_on_copies_of_the_drawn_images(seed):
+    """Each image that is drawn w times stands w times in the data set, with its objects and its detections."""
+    detections, dataset = random_case(seed)
+    order = np.argsort(-detections.score, kind="stable")  # copies of an image keep its detections' place among equal scores
+    detections = Detections(*(v[order] for v in vars(detections).values()))
+    samples = bootstrap(detections, dataset, IOUS, n=5, seed=seed)
+    for counts, sample in zip(next(resample_counts(4, 5, seed)).T.astype(int), samples, strict=True):
+        old = np.repeat(np.arange(4), counts)
+        b = dataset.boxes
+        rows = [(new, j) for new, image in enumerate(old) for j in np.flatnonzero(b.image == image)]
+        new, j = np.array(rows, int).reshape(-1, 2).T
+        drawn = make_dataset(new, b.cls[j], b.xyxy[j], b.ignored[j], n=4)
+        rows = [(new, d) for d in range(len(detections.image)) for new in np.flatnonzero(old == detections.image[d])]
+        new, d = np.array(rows, int).reshape(-1, 2).T
+        found = Detections(new, detections.cls[d], detections.score[d], detections.xyxy[d])
+        np.testing.assert_allclose(sample, detection_average_precision(found, drawn, IOUS), rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("seed", range(20))

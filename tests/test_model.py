@@ -84,6 +84,8 @@ def test_head_file_round_trip_and_refusals(tmp_path, setting):
     save_head(path, head, about)
     again, read = load_head(path)
     assert read == about
+    save_head(tmp_path / "again.safetensors", head, about)
+    assert path.read_bytes() == (tmp_path / "again.safetensors").read_bytes()  # a manifest's hash names the head
     np.testing.assert_allclose(again.ca.weight.detach(), head.ca.weight.detach(), atol=1e-3)
     model.check_head(path, read, "t", "w", ("a", "b", "c"))
     with pytest.raises(StudyError, match="trained on trunk 't'"):

@@ -48,10 +48,12 @@ def test_extent(root):
     folder = report.run_folder(root / "results", "voc-sample", "trunk", "weak_sup")
     rows = [f"{iou:.2f},{name},{ap}" for name in CLASSES[:4] for iou, ap in ((0.1, 0.4), (0.3, 0.2), (0.5, 0.1))]
     (folder / "extent.csv").write_text("\n".join(["iou,class,ap", *rows, "0.50,tvmonitor,"]) + "\n")
+    assert report.NOT_ATTEMPTED in extent_report.table(sources, "trunk")  # no mAP without its interval
+    (folder / "extent_samples.csv").write_text("0.1,0.3,0.5\n" + "0.38,0.2,0.1\n0.42,0.2,0.1\n" * 20)
     html = extent_report.table(sources, "trunk")
-    assert ">10.00</a>" in html and "11.74" in html and 'href="runs.html#voc-sample-trunk-weak_sup-seed0"' in html
+    assert ">10.00</a>" in html and "38.0 to 42.0" in html and "11.74" in html and 'href="runs.html#voc-sample-trunk-weak_sup-seed0"' in html
     curves = extent_report.curves(sources, "trunk")
-    assert list(curves) == ["paper, VOC 2012", "VOC 2007 sample"] and curves["VOC 2007 sample"][0.1] == pytest.approx(0.4)
+    assert list(curves) == ["paper, VOC 2012", "VOC 2007 sample"] and curves["VOC 2007 sample"]["value"][0.1] == pytest.approx(0.4)
     assert "IoU threshold" in figures.as_html(figures.extent_curve(curves), "alt")
     assert extent_report.sentences(sources, "trunk") [0].startswith("VOC 2007 sample: 25%; the location mAP")
     assert "tvmonitor" in extent_report.class_table(sources, "trunk")

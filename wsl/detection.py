@@ -1,4 +1,4 @@
-"""Detection average precision: how well boxes, not points, are predicted. Pure numpy; COCOeval through pycocotools.
+"""Detection average precision: how well boxes, not points, are predicted. Numpy and scipy; COCOeval through pycocotools.
 
 The PASCAL devkit's rule (VOCevaldet, 2010 and later): detections of a class are ranked by score. Each one is
 compared with the object of its class and image that it overlaps most; at IoU >= threshold it is a true positive
@@ -25,6 +25,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from wsl import metrics
 from wsl.dataset import Dataset
 
 
@@ -49,17 +50,48 @@ def box_iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 def detection_average_precision(detections: Detections, dataset: Dataset, ious: Sequence[float]) -> np.ndarray:
     """(T, K) AP by the devkit's rule at each IoU threshold, for each class; NaN without objects that count."""
     ap = np.full((len(ious), len(dataset.classes)), np.nan)
+    for k, t, _, tp, fp, missed in _judged(detections, dataset, ious):
+        ap[t, k] = _area(tp, fp, np.count_nonzero(tp) + len(missed))
+    return ap
+
+
+def bootstrap(detections: Detections, dataset: Dataset, ious: Sequence[float], n: int = 1000, seed: int = 0) -> np.ndarray:
+    """(n, T, K) detection AP in resamples of the images: those of `wsl.metrics.bootstrap`, with their boxes."""
+    from scipy.sparse import csr_matrix
+
+    out = np.full((n, len(ious), len(dataset.classes)), np.nan)
+    ranked = []
+    for k, t, found, tp, fp, missed in _judged(detections, dataset, ious):
+        gap = np.cumsum(tp) - tp  # number of true positives ranked before
+        kept = (tp | fp) & (gap < np.count_nonzero(tp))
+        image, ones = detections.image[found], np.ones(np.count_nonzero(kept), np.float32)
+        positives = np.concatenate([image[tp], dataset.boxes.image[missed]])  # an object that is not found is a miss, ranked last
+        gaps = csr_matrix((ones, (gap[kept], image[kept])), shape=(len(positives), len(dataset)))
+        hits = np.repeat([1.0, 0.0], [np.count_nonzero(tp), len(missed)])
+        ranked.append((t, k, metrics.Ranked(positives, hits, gaps)))
+    start = 0
+    for counts in metrics.resample_counts(len(dataset), n, seed):
+        stop = start + counts.shape[1]
+        for t, k, one in ranked:
+            out[start:stop, t, k] = one.weighted_ap(counts)[1]
+        start = stop
+    return out
+
+
+def _judged(detections: Detections, dataset: Dataset, ious: Sequence[float]):
+    """For each class k with objects that count and each threshold t: k, t, its detections in the order of their scores
+    (D,), which of them are true positives (D,), which false ones (D,), and the objects that none of them found."""
     for k in range(len(dataset.classes)):
         truth = np.flatnonzero(dataset.boxes.cls == k)
-        n_objects = np.count_nonzero(~dataset.boxes.ignored[truth])
-        if n_objects == 0:
+        counted = truth[~dataset.boxes.ignored[truth]]
+        if not len(counted):
             continue
         found = np.flatnonzero(detections.cls == k)
         found = found[np.argsort(-detections.score[found], kind="stable")]
         overlap, match = best_overlap(detections.image[found], detections.xyxy[found], dataset, truth)
         for t, threshold in enumerate(ious):
-            ap[t, k] = _area(*_verdicts(overlap >= threshold, match, dataset.boxes.ignored), n_objects)
-    return ap
+            tp, fp = _verdicts(overlap >= threshold, match, dataset.boxes.ignored)
+            yield k, t, found, tp, fp, np.setdiff1d(counted, match[tp])
 
 
 def best_overlap(image: np.ndarray, xyxy: np.ndarray, dataset: Dataset, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

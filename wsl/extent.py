@@ -24,7 +24,8 @@ from torch import Tensor
 from torchvision.ops import nms, roi_align
 from tqdm import tqdm
 
-from wsl.detection import Detections, cocoeval, detection_average_precision
+from wsl import metrics
+from wsl.detection import Detections, bootstrap, cocoeval, detection_average_precision
 from wsl.errors import StudyError
 from wsl.features import Features
 from wsl.geometry import boxes_on_map, side_at
@@ -106,7 +107,10 @@ def detect(
 
 
 def extent(profile: Profile, seed: int, runs: Path) -> Path:
-    """Write `extent.csv` beside the run of weak_sup; returns it. Columns: iou, class, ap, ap_coco."""
+    """Write `extent.csv` beside the run of weak_sup; returns it. Columns: iou, class, ap, ap_coco.
+
+    `extent_samples.csv` gets the mAP at each IoU (columns) in 1,000 resamples of the images.
+    """
     folder = run_folder(runs, profile, "weak_sup", seed)
     trunk, dataset = trunk_of(profile), profile.dataset("val", runs)
     head, about = load_head(folder / "head.safetensors")
@@ -122,6 +126,8 @@ def extent(profile: Profile, seed: int, runs: Path) -> Path:
         "ap": detection_average_precision(found, dataset, IOUS).ravel(),
         "ap_coco": cocoeval(found, dataset, IOUS, profile.layout == "coco").ravel(),
     }
-    with whole_file(folder / "extent.csv") as temporary:
-        pd.DataFrame(columns).round(6).to_csv(temporary, index=False)
+    samples = pd.DataFrame(metrics.mean(bootstrap(found, dataset, IOUS)), columns=IOUS)
+    for name, frame in (("extent_samples.csv", samples), ("extent.csv", pd.DataFrame(columns))):
+        with whole_file(folder / name) as temporary:
+            frame.round(6).to_csv(temporary, index=False)
     return folder / "extent.csv"

@@ -20,6 +20,12 @@ def printed() -> pd.Series:
     return pd.Series({t: said[f"extent_iou_{t}"] / 100 for t in THRESHOLDS})
 
 
+def _means(sources, trunk: str):
+    """(root, profile, mAP by threshold with interval, or None) of each source."""
+    found = [(root, profile, report.extent_mean(root, profile, trunk)) for root, profile in sources]
+    return [(root, profile, pair and pair[0]) for root, profile, pair in found]
+
+
 def _tables(sources, trunk: str):
     """(root, profile, table or None) of each source."""
     return [(root, profile, report.extent(root, profile, trunk)) for root, profile in sources]
@@ -37,37 +43,35 @@ def table(sources, trunk: str) -> Html:
     rows = []
     for threshold in THRESHOLDS:
         cells = [Cell(f"{100 * printed()[threshold]:.2f}", "src-paper", paper.CITATION)]
-        for root, profile, found in _tables(sources, trunk):
+        for root, profile, means in _means(sources, trunk):
             kind = report.source_class(profile)
-            if found is None or threshold not in found:
+            if means is None or threshold not in means.index:
                 cells.append(Cell(f"<small>{NOT_ATTEMPTED}</small>", kind))
                 continue
-            text = f'<a href="{_href(root, profile, trunk)}">{100 * found[threshold].mean():.2f}</a>'
+            value, low, high = 100 * means.loc[threshold]
+            text = f'<a href="{_href(root, profile, trunk)}">{value:.2f}</a><br><small>{low:.1f} to {high:.1f}'
             coco = report.extent(root, profile, trunk, rule="ap_coco")
             if coco is not None and threshold in coco:
-                text += f"<br><small>COCOeval {100 * coco[threshold].mean():.2f}</small>"
-            cells.append(Cell(text, kind, f"mean over {found[threshold].count()} classes; one seed"))
+                text += f"<br>COCOeval {100 * coco[threshold].mean():.2f}"
+            cells.append(Cell(text + "</small>", kind, "95% interval over test images; one seed"))
         rows.append((f"{threshold:g}", cells))
     caption = "Detection mAP, %, of weak supervision with scores gathered inside selective-search proposals: VOC devkit's rule, "
-    caption += "below it that of COCO (101 points, other rules for difficult objects and crowds)."
+    caption += "below it its 95% interval over test images, and the value by COCO's rules for difficult objects and crowds."
     return report.table(heads, rows, caption, "extent")
 
 
-def curves(sources, trunk: str) -> dict[str, pd.Series]:
-    """Detection mAP by threshold: the paper first, then each source that has it."""
-    out = {"paper, VOC 2012": printed().sort_index()}
-    for _, profile, found in _tables(sources, trunk):
-        if found is not None:
-            out[report.data_name(profile)] = found.mean()
-    return out
+def curves(sources, trunk: str) -> dict[str, pd.DataFrame]:
+    """Detection mAP by threshold (value, low, high): the paper first, then each source that has it."""
+    out = {"paper, VOC 2012": pd.DataFrame({"value": printed().sort_index(), "low": np.nan, "high": np.nan})}
+    return out | {report.data_name(profile): means for _, profile, means in _means(sources, trunk) if means is not None}
 
 
 def sentences(sources, trunk: str) -> list[str]:
     """mAP at 0.5 over mAP at 0.1, and the location mAP of the same network, a line a source."""
     lines = []
-    for root, profile, found in _tables(sources, trunk):
-        if found is not None and {0.1, 0.5} <= set(found.columns) and found[0.1].mean() > 0:
-            share, weak = found[0.5].mean() / found[0.1].mean(), report.load(root, profile, trunk, "weak_sup")
+    for root, profile, means in _means(sources, trunk):
+        if means is not None and {0.1, 0.5} <= set(means.index) and means.loc[0.1, "value"] > 0:
+            share, weak = means.loc[0.5, "value"] / means.loc[0.1, "value"], report.load(root, profile, trunk, "weak_sup")
             place = f"; the location mAP of its points is {100 * weak.location.value:.1f}" if weak and weak.location else ""
             lines.append(f"{report.data_name(profile)}: {share:.0%}{place}")
     return lines

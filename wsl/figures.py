@@ -225,12 +225,13 @@ def image_curve(curves):
 
 @styled
 def extent_curve(curves):
-    """Detection mAP against the IoU threshold. `curves`: dict name -> Series by threshold (0..1)."""
+    """Detection mAP against the IoU threshold. `curves`: dict name -> value, low, high (0..1) by threshold."""
     figure, axes = _figure(5.4, 3.0)
     axis = axes[0, 0]
     for (name, curve), colour in zip(curves.items(), (_INK, WEAK_SUP, LOCATION, CENTRE, FULL_IMAGES), strict=False):
         style = dict(marker="D", linestyle=":") if colour == _INK else dict(marker="o", linestyle="-")
-        axis.plot(curve.index, 100 * curve, color=colour, markersize=4, linewidth=1.4, label=name, **style)
+        axis.plot(curve.index, 100 * curve["value"], color=colour, markersize=4, linewidth=1.4, label=name, **style)
+        axis.fill_between(curve.index, 100 * curve["low"], 100 * curve["high"], color=colour, alpha=0.15, linewidth=0)
     axis.set(xlabel="IoU threshold", ylabel="detection mAP, %", ylim=(0, None))
     axis.grid(axis="y")
     axis.legend(loc="upper right")

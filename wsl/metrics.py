@@ -145,22 +145,22 @@ def bootstrap(
     """
     if kind != "voc2010":
         return bootstrap_loop(scores, labels, hits, n, seed, kind)
-    classes = [_Ranked.of(scores[:, k], labels[:, k], None if hits is None else hits[:, k])
+    classes = [Ranked.of(scores[:, k], labels[:, k], None if hits is None else hits[:, k])
                for k in range(labels.shape[1])]  # fmt: skip
     blocks = [[c.weighted_ap(counts) for c in classes] for counts in resample_counts(len(labels), n, seed)]
     both = np.concatenate([np.array(block) for block in blocks], axis=2)  # (K, 2, B)
     return Resamples(both[:, 0].T, None if hits is None else both[:, 1].T)
 
 
-class _Ranked(NamedTuple):
-    """One class, ranked: m positives."""
+class Ranked(NamedTuple):
+    """One class, ranked: m positives. Detections are ranked so, too (wsl/detection.py)."""
 
     positives: np.ndarray  # (m,) their images, best score first
     hits: np.ndarray | None  # (m,) float
     gaps: object  # (m, N) sparse: row j marks the images ranked after positive j-1, up to positive j itself
 
     @classmethod
-    def of(cls, scores, labels, hits) -> _Ranked:
+    def of(cls, scores, labels, hits) -> Ranked:
         from scipy.sparse import csr_matrix
 
         order = _ranking(scores, labels)

@@ -125,11 +125,11 @@ def multilabel_loss(scores: Tensor, labels: Tensor) -> Tensor:
 
 
 def save_head(path: Path, head: Adaptation, about: dict) -> None:
-    """A head as float16 safetensors; `about` (classes, trunk, canvas, ...) goes into its metadata."""
+    """A head as float16 safetensors, with `about` (classes, trunk, canvas, ...); the same bytes for the same head."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
     tensors = {key: value.detach().cpu().half().contiguous() for key, value in head.state_dict().items()}
-    save_file(tensors, temporary, {key: json.dumps(value) for key, value in about.items()})
+    save_file(tensors, temporary, {"about": json.dumps(about)})  # one key: several have no fixed order in the file
     temporary.replace(path)
 
 
@@ -141,13 +141,13 @@ def load_head(path: Path) -> tuple[Adaptation, dict]:
     try:
         with safe_open(path, "pt") as file:
             state = {key: file.get_tensor(key).float() for key in file.keys()}
-            about = {key: json.loads(value) for key, value in (file.metadata() or {}).items()}
+            about = json.loads(file.metadata()["about"])
         hidden, channels, kernel, _ = state["ca.weight"].shape
         head = Adaptation(channels, state["cb.weight"].shape[0], hidden, kernel)
         head.load_state_dict(state)
         if len(about["classes"]) != head.cb.out_channels:
             raise ValueError(f"{len(about['classes'])} class names for {head.cb.out_channels} score maps")
-    except (SafetensorError, KeyError, ValueError, RuntimeError) as error:
+    except (SafetensorError, TypeError, KeyError, ValueError, RuntimeError) as error:
         raise StudyError(f"{path}: not a head of this study ({error}); make one with `wsl train`") from None
     return head.eval(), about
 

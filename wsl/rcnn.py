@@ -259,7 +259,7 @@ def predict_rcnn(profile: Profile, features: Features, runs: Path, paths: Sequen
 def save_classifier(path: Path, classifier: RegionClassifier, about: dict) -> None:
     tensors = {"weight": classifier.weight.cpu().half().contiguous(), "bias": classifier.bias.cpu()}
     with whole_file(path) as temporary:
-        save_file(tensors, temporary, {key: json.dumps(value) for key, value in about.items()})
+        save_file(tensors, temporary, {"about": json.dumps(about)})
 
 
 def load_classifier(path: Path) -> tuple[RegionClassifier, dict]:
@@ -268,7 +268,7 @@ def load_classifier(path: Path) -> tuple[RegionClassifier, dict]:
         raise StudyError(f"{path}: no such classifiers; make them with `wsl train PROFILE rcnn`")
     try:
         with safe_open(path, "pt") as file:
-            about = {key: json.loads(value) for key, value in (file.metadata() or {}).items()}
+            about = json.loads(file.metadata()["about"])
             return RegionClassifier(file.get_tensor("weight").float(), file.get_tensor("bias")), about
-    except (SafetensorError, ValueError) as error:
+    except (SafetensorError, TypeError, KeyError, ValueError) as error:
         raise StudyError(f"{path}: not classifiers of this study ({error}); make them with `wsl train`") from None

@@ -602,3 +602,14 @@ def extent(root, profile: str, trunk: str, seed: int = 0, rule: str = "ap") -> p
         return None
     table["iou"] = table["iou"].round(4)
     return table.pivot(index="class", columns="iou", values=rule)
+
+
+def extent_mean(root, profile: str, trunk: str, seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame] | None:
+    """Detection mAP (0..1) by threshold: `value, low, high`, and its bootstrap samples (one a row); None if absent."""
+    table, path = extent(root, profile, trunk, seed), run_folder(root, profile, trunk, "weak_sup", seed)
+    if table is None or not (path / "extent_samples.csv").is_file():
+        return None
+    samples = pd.read_csv(path / "extent_samples.csv").rename(columns=lambda name: round(float(name), 4))
+    value = table.mean()
+    low, high = metrics.interval(samples[value.index].to_numpy(), value.to_numpy())
+    return pd.DataFrame({"value": value, "low": low.clip(0), "high": high}), samples

@@ -236,7 +236,7 @@ def record_run(folder: Path, results: Path) -> Path:
     if about["system"] not in ("weak_sup", "full_images", "center"):
         df = df.drop(columns=list(ALTERNATIVES), errors="ignore")
     write_run(target, df, about)
-    for name in ("evolution.csv", "discovery.csv", "evolution.safetensors", "extent.csv"):
+    for name in ("evolution.csv", "discovery.csv", "evolution.safetensors", "extent.csv", "extent_samples.csv"):
         if (folder / name).is_file():
             shutil.copyfile(folder / name, target / name)
     return target
