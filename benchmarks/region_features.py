@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from wsl import rcnn
 from wsl.cli_study import add_profile_arguments, profile_of
@@ -94,10 +94,14 @@ def main() -> None:
     pictures = [read_image(file) for file in dataset.files]
     boxes = [selective_search(rgb, profile.proposal_side, profile.proposals) for rgb in pictures]
     ways = {"warped crops, 224 px": lambda i, own: crop_features(trunk, pictures[i], own)}
-    for sides in ([profile.canvas], rcnn.region_sides(profile)):
-        for grid in (1, 2):
-            name = f"RoI pooling, {grid} x {grid}, {' '.join(map(str, sides))} px"
-            ways[name] = partial(pooled_features, features, sides=sides, grid=grid)
+    maps = {"": features}
+    if isinstance(trunk.module, nn.Sequential) and isinstance(trunk.module[-1], nn.AvgPool2d):
+        maps["single cells, "] = Features(replace(trunk, module=trunk.module[0]), dataset, profile.canvas)  # without D10
+    for kind, source in maps.items():
+        for sides in ([profile.canvas], rcnn.region_sides(profile)):
+            for grid in (1, 2, 3):
+                name = f"{kind}RoI pooling, {grid} x {grid}, {' '.join(map(str, sides))} px"
+                ways[name] = partial(pooled_features, source, sides=sides, grid=grid)
     for name, describe in ways.items():
         print(f"{name:45s} {measure(dataset, boxes, describe, rcnn.DECAY)}", flush=True)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from test_report import make_run
+from test_report import make_run, write_extent
 
 from wsl import claims, report, scoreboard
 from wsl.claims import CLAIMS, Claim, Rule, judge
@@ -138,10 +138,7 @@ def test_appearance_and_extent_read_their_tables(tmp_path):
     folder = make_run(tmp_path, "voc-sample", "weak_sup")
     lines = [f"{i},cat,{'unusual' if i % 2 else 'usual'},{3 if i % 2 else i % 3}" for i in range(60)]
     (folder / "discovery.csv").write_text("\n".join(["image,class,appearance,epoch", *lines]) + "\n")
-    rows = [f"{iou},{name},{ap}" for name in CLASSES for iou, ap in ((0.1, 0.44), (0.3, 0.27), (0.5, 0.12))]
-    (folder / "extent.csv").write_text("\n".join(["iou,class,ap", *rows]) + "\n")
-    samples = np.random.default_rng(0).normal((0.44, 0.27, 0.12), 0.01, (200, 3))
-    pd.DataFrame(samples, columns=("0.1", "0.3", "0.5")).to_csv(folder / "extent_samples.csv", index=False)
+    write_extent(folder, (0.44, 0.27, 0.12))
     assert verdict(tmp_path, "C11", real=False).verdict == claims.HOLDS
     one = verdict(tmp_path, "C12")
     assert one.verdict == claims.REPRODUCED and one.real[0].value == pytest.approx(100 * 12 / 44)

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from test_report import make_run
+from test_report import make_run, write_extent
 
 from wsl import ablations, browse, extent_report, figures, gallery, predictions, report, scoreboard, sensitivity, voc
 from wsl.browser import Browser, find_chromium
@@ -44,18 +44,18 @@ def test_ablations_compare_the_seeds_in_common(root):
 
 def test_extent(root):
     sources = [(root / "results", "voc-sample"), (root / "results", "coco-sample")]
-    assert report.NOT_ATTEMPTED in extent_report.table(sources, "trunk") and extent_report.sentences(sources, "trunk") == []
-    folder = report.run_folder(root / "results", "voc-sample", "trunk", "weak_sup")
-    rows = [f"{iou:.2f},{name},{ap}" for name in CLASSES[:4] for iou, ap in ((0.1, 0.4), (0.3, 0.2), (0.5, 0.1))]
-    (folder / "extent.csv").write_text("\n".join(["iou,class,ap", *rows, "0.50,tvmonitor,"]) + "\n")
-    assert report.NOT_ATTEMPTED in extent_report.table(sources, "trunk")  # no mAP without its interval
-    (folder / "extent_samples.csv").write_text("0.1,0.3,0.5\n" + "0.38,0.2,0.1\n0.42,0.2,0.1\n" * 20)
+    assert report.NOT_ATTEMPTED in extent_report.table(sources, "trunk") and extent_report.places(sources, "trunk") == []
+    write_extent(report.run_folder(root / "results", "voc-sample", "trunk", "weak_sup"), (0.4, 0.2, 0.1))
     html = extent_report.table(sources, "trunk")
-    assert ">10.00</a>" in html and "38.0 to 42.0" in html and "11.74" in html and 'href="runs.html#voc-sample-trunk-weak_sup-seed0"' in html
+    assert ">10.00</a>" in html and "38.0 to 42.0" in html and "COCOeval 11.00" in html
+    assert "11.74" in html and 'href="runs.html#voc-sample-trunk-weak_sup-seed0"' in html
+    html = extent_report.ways_table(sources, "trunk")
+    assert "10.0 / 20.0 / 40.0</a><br><small>25% (24 to 26) is left" in html and "11.7 / 27.5 / 43.5" in html
     curves = extent_report.curves(sources, "trunk")
-    assert list(curves) == ["paper, VOC 2012", "VOC 2007 sample"] and curves["VOC 2007 sample"]["value"][0.1] == pytest.approx(0.4)
+    assert list(curves) == ["paper, VOC 2012", "VOC 2007 sample"]
+    assert curves["VOC 2007 sample"]["value"][0.1] == pytest.approx(0.4)
     assert "IoU threshold" in figures.as_html(figures.extent_curve(curves), "alt")
-    assert extent_report.sentences(sources, "trunk") [0].startswith("VOC 2007 sample: 25%; the location mAP")
+    assert extent_report.places(sources, "trunk")[0].startswith("VOC 2007 sample, 40 photographs: ")
     assert "tvmonitor" in extent_report.class_table(sources, "trunk")
 
 

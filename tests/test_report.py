@@ -8,6 +8,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from wsl import figures, gallery, pictures, predictions, report
+from wsl.detection import WAYS
 from wsl.photographs import PHOTOGRAPHS
 from wsl.voc import CLASSES
 
@@ -38,6 +39,17 @@ def make_run(root, profile, system, seed=0, quality=2.0, images=40, classes=CLAS
     folder = root / profile / "trunk" / system / f"seed{seed}"
     predictions.write_run(folder, table, manifest)
     return folder
+
+
+def write_extent(folder, means):
+    """Detection results as `wsl.extent` leaves them: the same AP for every class at IoU 0.1, 0.3, 0.5."""
+    ious = (0.1, 0.3, 0.5)
+    values = [f"{t:.2f},{name},{ap},{ap + 0.01}" for name in CLASSES for t, ap in zip(ious, means, strict=True)]
+    rows = [f"{how},{value}" for how in WAYS for value in values]
+    (folder / "extent.csv").write_text("\n".join(["how,iou,class,ap,ap_coco", *rows]) + "\n")
+    moved = [(means[0] + d, *means[1:]) for d in (0.02, -0.02)] * 20
+    samples = pd.concat([pd.DataFrame(moved, columns=ious).assign(how=how) for how in WAYS])
+    samples.to_csv(folder / "extent_samples.csv", index=False)
 
 
 @pytest.fixture

@@ -75,6 +75,7 @@ def test_evolution_over_training(tiny):
 
 
 def test_box_supervised_systems_and_extent(tiny, tmp_path):
+    from wsl.detection import WAYS
     from wsl.extent import IOUS, extent
 
     profile, runs = tiny
@@ -88,8 +89,12 @@ def test_box_supervised_systems_and_extent(tiny, tmp_path):
     assert 32 < first <= 32 * 50 + len(profile.dataset("train", runs).boxes) and later == sorted(later) and first <= later[0]
     written = extent(profile, 0, runs)
     ap = pd.read_csv(written)
-    assert len(ap) == 20 * len(IOUS) and ap["ap"].dropna().between(0, 1).all()
-    mean = ap.groupby("iou")["ap"].mean()
+    assert len(ap) == len(WAYS) * 20 * len(IOUS) and ap["ap"].dropna().between(0, 1).all()
+    record = ap[ap["how"] == next(iter(WAYS))]
+    assert (record["ap"].isna() == record["ap_coco"].isna()).all()
+    assert record.pivot(index="iou", columns="class", values="ap").notna().any().sum() == record["ap"].notna().sum() / len(IOUS)
+    assert len(pd.read_csv(written.with_name("extent_samples.csv"))) == len(WAYS) * 1000
+    mean = record.groupby("iou")["ap"].mean()
     assert mean.is_monotonic_decreasing and mean.iloc[0] > mean.iloc[-1]
     study.predict_systems(profile, [("weak_sup", 0)], runs)
     assert (study.record_run(written.parent, tmp_path) / "extent.csv").read_bytes() == written.read_bytes()

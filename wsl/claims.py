@@ -247,11 +247,8 @@ def steep(rule: Rule) -> Test:
         result, found = column.load("weak_sup"), report.extent_mean(column.root, column.profile, column.trunk)
         if result is None or found is None:
             return None
-        means, samples = found
-        if not {0.1, 0.5} <= set(samples.columns) or not means.loc[0.1, "value"]:
-            return None
-        share = 100 * means.loc[0.5, "value"] / means.loc[0.1, "value"]
-        return _evidence(rule, result, share, 100 * samples[0.5] / samples[0.1].clip(1e-9), (), "%")
+        share, drawn = report.share_left(*found)
+        return None if np.isnan(share) else _evidence(rule, result, share, drawn, (), "%")
 
     return _described(test, rule.say())
 

@@ -28,6 +28,13 @@ import numpy as np
 from wsl import metrics
 from wsl.dataset import Dataset
 
+# How a proposal is scored from a score map (`wsl.extent.aggregations`); the first is the one of record.
+WAYS = {
+    "ring": "mean score inside, minus that in a ring around",
+    "positive": "sum of probabilities inside, over the square root of the area",
+    "mean": "mean score inside",
+}
+
 
 @dataclass(frozen=True)
 class Detections:

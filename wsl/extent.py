@@ -25,7 +25,7 @@ from torchvision.ops import nms, roi_align
 from tqdm import tqdm
 
 from wsl import metrics
-from wsl.detection import Detections, bootstrap, cocoeval, detection_average_precision
+from wsl.detection import WAYS, Detections, bootstrap, cocoeval, detection_average_precision
 from wsl.errors import StudyError
 from wsl.features import Features
 from wsl.geometry import boxes_on_map, side_at
@@ -37,7 +37,7 @@ from wsl.proposals import Proposals, keep_proposals
 from wsl.study import run_folder, trunk_of
 
 IOUS = tuple(round(0.05 * i, 2) for i in range(1, 20))
-HOW = "ring"  # of `aggregations`
+RESAMPLED = (0.1, 0.3, 0.5)  # the paper's thresholds: those get an interval
 RING = 2.0  # side of the ring around a proposal over the proposal's
 OVERLAP = 0.3  # IoU above which the lower of two proposals is suppressed
 KEPT = 20  # detections of a class and image at most
@@ -50,11 +50,7 @@ def mean_inside(score_map: Tensor, regions: Tensor) -> Tensor:
 
 
 def aggregations(score_map: Tensor, regions: Tensor) -> dict[str, Tensor]:
-    """The ways of scoring a proposal that the study compared: (P, K) each.
-
-    mean: of the scores inside. ring: that, minus the mean of the scores around (within `RING` times the sides).
-    positive: the sum of the probabilities inside, over the square root of the area.
-    """
+    """Scores of the proposals by each of `WAYS`, (P, K); the ring lies within `RING` times the sides."""
     low, high = regions[:, :2], regions[:, 2:]
     middle, half = (low + high) / 2, (high - low) / 2 * RING
     wide = torch.cat([middle - half, middle + half], 1).clamp(0, score_map.shape[-1])
@@ -82,7 +78,7 @@ def detect(
     head: Adaptation,
     sides: Sequence[int],
     proposals: Proposals,
-    how: Sequence[str] = (HOW,),
+    how: Sequence[str] = tuple(WAYS),
     images: Sequence[int] | None = None,
     progress: bool = True,
 ) -> dict[str, Detections]:
@@ -107,9 +103,10 @@ def detect(
 
 
 def extent(profile: Profile, seed: int, runs: Path) -> Path:
-    """Write `extent.csv` beside the run of weak_sup; returns it. Columns: iou, class, ap, ap_coco.
+    """Write `extent.csv` beside the run of weak_sup; returns it. Columns: how (of `WAYS`), iou, class, ap, ap_coco.
 
-    `extent_samples.csv` gets the mAP at each IoU (columns) in 1,000 resamples of the images.
+    COCOeval judges only the way of record. `extent_samples.csv` gets the mAP in 1,000 resamples of the images: how, and a
+    column for each of `RESAMPLED`.
     """
     folder = run_folder(runs, profile, "weak_sup", seed)
     trunk, dataset = trunk_of(profile), profile.dataset("val", runs)
@@ -119,15 +116,17 @@ def extent(profile: Profile, seed: int, runs: Path) -> Path:
         raise StudyError(f"{dataset.name}: has no boxes to compare with; choose a split that has")
     proposals = keep_proposals(profile, "val", runs)
     sides = [side_at(s, profile.canvas) for s in profile.test_scales]
-    found = detect(Features(trunk, dataset, profile.canvas), head.to(trunk.device), sides, proposals)[HOW]
-    columns = {
-        "iou": np.repeat(IOUS, len(dataset.classes)),
-        "class": np.tile(np.array(dataset.classes, object), len(IOUS)),
-        "ap": detection_average_precision(found, dataset, IOUS).ravel(),
-        "ap_coco": cocoeval(found, dataset, IOUS, profile.layout == "coco").ravel(),
-    }
-    samples = pd.DataFrame(metrics.mean(bootstrap(found, dataset, IOUS)), columns=IOUS)
-    for name, frame in (("extent_samples.csv", samples), ("extent.csv", pd.DataFrame(columns))):
+    found = detect(Features(trunk, dataset, profile.canvas), head.to(trunk.device), sides, proposals)
+    tables, samples, record = [], [], next(iter(WAYS))
+    for how, boxes in found.items():
+        table = pd.DataFrame(detection_average_precision(boxes, dataset, IOUS), IOUS, dataset.classes)
+        table = table.rename_axis("iou").reset_index().melt("iou", var_name="class", value_name="ap")
+        coco = cocoeval(boxes, dataset, IOUS, profile.layout == "coco") if how == record else np.full(len(table), np.nan)
+        tables.append(table.assign(how=how, ap_coco=coco.T.ravel()))
+        drawn = metrics.mean(bootstrap(boxes, dataset, RESAMPLED))
+        samples.append(pd.DataFrame(drawn, columns=RESAMPLED).assign(how=how))
+    columns = ["how", "iou", "class", "ap", "ap_coco"]
+    for name, frame in (("extent_samples.csv", pd.concat(samples)), ("extent.csv", pd.concat(tables)[columns])):
         with whole_file(folder / name) as temporary:
             frame.round(6).to_csv(temporary, index=False)
     return folder / "extent.csv"

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from wsl import paper, report
+from wsl.detection import WAYS
 from wsl.report import Cell
 from wsl.show import NOT_ATTEMPTED, Html
 
@@ -50,10 +51,8 @@ def table(sources, trunk: str) -> Html:
                 continue
             value, low, high = 100 * means.loc[threshold]
             text = f'<a href="{_href(root, profile, trunk)}">{value:.2f}</a><br><small>{low:.1f} to {high:.1f}'
-            coco = report.extent(root, profile, trunk, rule="ap_coco")
-            if coco is not None and threshold in coco:
-                text += f"<br>COCOeval {100 * coco[threshold].mean():.2f}"
-            cells.append(Cell(text + "</small>", kind, "95% interval over test images; one seed"))
+            coco = report.extent(root, profile, trunk, rule="ap_coco")[threshold].mean()
+            cells.append(Cell(f"{text}<br>COCOeval {100 * coco:.2f}</small>", kind, "95% interval over test images; one seed"))
         rows.append((f"{threshold:g}", cells))
     caption = "Detection mAP, %, of weak supervision with scores gathered inside selective-search proposals: VOC devkit's rule, "
     caption += "below it its 95% interval over test images, and the value by COCO's rules for difficult objects and crowds."
@@ -66,15 +65,38 @@ def curves(sources, trunk: str) -> dict[str, pd.DataFrame]:
     return out | {report.data_name(profile): means for _, profile, means in _means(sources, trunk) if means is not None}
 
 
-def sentences(sources, trunk: str) -> list[str]:
-    """mAP at 0.5 over mAP at 0.1, and the location mAP of the same network, a line a source."""
-    lines = []
-    for root, profile, means in _means(sources, trunk):
-        if means is not None and {0.1, 0.5} <= set(means.index) and means.loc[0.1, "value"] > 0:
-            share, weak = means.loc[0.5, "value"] / means.loc[0.1, "value"], report.load(root, profile, trunk, "weak_sup")
-            place = f"; the location mAP of its points is {100 * weak.location.value:.1f}" if weak and weak.location else ""
-            lines.append(f"{report.data_name(profile)}: {share:.0%}{place}")
-    return lines
+def ways_table(sources, trunk: str) -> Html:
+    """The same score maps and proposals, scored in other ways: mAP at 0.5 / 0.3 / 0.1, and what is left of it."""
+    said = printed()
+    paper_text = f"{' / '.join(f'{100 * said[t]:.1f}' for t in THRESHOLDS)}<br><small>{said[0.5] / said[0.1]:.0%} is left</small>"
+    heads = [[("a proposal's score", 1, ""), ("paper: VOC 2012 validation", 1, "src-paper")]]
+    heads[0] += [(report.Column(root, name, trunk).head(), 1, report.source_class(name)) for root, name in sources]
+    empty = [Cell("", report.source_class(name)) for _, name in sources]
+    rows = [("not told", [Cell(paper_text, "src-paper", paper.CITATION), *empty])]
+    for how, words in WAYS.items():
+        cells = [Cell("", "src-paper")]
+        for root, profile in sources:
+            kind, found = report.source_class(profile), report.extent_mean(root, profile, trunk, how)
+            if found is None:
+                cells.append(Cell(f"<small>{NOT_ATTEMPTED}</small>", kind))
+                continue
+            means, samples = found
+            numbers = " / ".join(f"{100 * means.loc[t, 'value']:.1f}" for t in THRESHOLDS)
+            share, drawn = report.share_left(means, samples)
+            low, high = report.ends(drawn, share)
+            left = f"{share:.0f}% ({low:.0f} to {high:.0f}) is left"
+            text = f'<a href="{_href(root, profile, trunk)}">{numbers}</a><br><small>{left}</small>'
+            cells.append(Cell(text, kind, "95% interval over test images; one seed"))
+        record = " (of record)" if how == report.RECORD else ""
+        rows.append((f"{words}{record}", cells))
+    caption = "Detection mAP, %, at IoU 0.5 / 0.3 / 0.1 by how a proposal is scored; the first as a share of the last."
+    return report.table(heads, rows, caption, "extent-ways")
+
+
+def places(sources, trunk: str) -> list[str]:
+    """The location mAP of the same network, a line a source."""
+    weak = [report.load(root, name, trunk, "weak_sup") for root, name in sources if report.extent(root, name, trunk) is not None]
+    return [f"{one.link}: {100 * one.location.value:.1f}" for one in weak if one and one.location]
 
 
 def class_table(sources, trunk: str, threshold: float = 0.5) -> Html:

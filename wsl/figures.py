@@ -224,6 +224,28 @@ def image_curve(curves):
 
 
 @styled
+def difference_curves(curves):
+    """Differences in mAP, points, against the number of training images: one panel each.
+
+    `curves`: dict title -> DataFrame with columns `images`, `value`, `low`, `high`.
+    """
+    columns = 3
+    figure, axes = _figure(2.7 * columns, 2.2 * -(-len(curves) // columns), -(-len(curves) // columns), columns)
+    for axis, (title, table) in zip(axes.flat, curves.items(), strict=False):
+        spread = np.abs(table[["low", "high"]].to_numpy(float).T - table["value"].to_numpy(float))
+        axis.axhline(0, color=_INK, linewidth=0.6)
+        axis.errorbar(table["images"], table["value"], spread, color=WEAK_SUP, marker="o", markersize=4, elinewidth=0.8)
+        axis.set(xscale="log", xlabel="training images", title=title)
+        axis.set_xticks(table["images"], [f"{n:,}" for n in table["images"]])
+        axis.minorticks_off()
+        axis.grid(axis="y")
+    for axis in list(axes.flat)[len(curves) :]:
+        axis.set_axis_off()
+    axes[0, 0].set_ylabel("difference, points")
+    return figure
+
+
+@styled
 def extent_curve(curves):
     """Detection mAP against the IoU threshold. `curves`: dict name -> value, low, high (0..1) by threshold."""
     figure, axes = _figure(5.4, 3.0)
@@ -231,7 +253,7 @@ def extent_curve(curves):
     for (name, curve), colour in zip(curves.items(), (_INK, WEAK_SUP, LOCATION, CENTRE, FULL_IMAGES), strict=False):
         style = dict(marker="D", linestyle=":") if colour == _INK else dict(marker="o", linestyle="-")
         axis.plot(curve.index, 100 * curve["value"], color=colour, markersize=4, linewidth=1.4, label=name, **style)
-        axis.fill_between(curve.index, 100 * curve["low"], 100 * curve["high"], color=colour, alpha=0.15, linewidth=0)
+        axis.vlines(curve.index, 100 * curve["low"], 100 * curve["high"], color=colour, linewidth=0.8)
     axis.set(xlabel="IoU threshold", ylabel="detection mAP, %", ylim=(0, None))
     axis.grid(axis="y")
     axis.legend(loc="upper right")

@@ -20,12 +20,14 @@ import numpy as np
 import pandas as pd
 
 from wsl import metrics, paper, predictions
+from wsl.detection import WAYS
 from wsl.errors import StudyError
 from wsl.evaluate import TOLERANCE, from_table
 from wsl.profile import load_profile
 from wsl.show import NOT_ATTEMPTED, Html
 
 RESAMPLES = 1000
+RECORD = next(iter(WAYS))  # how proposals are scored for the numbers of record
 # Row of the paper's tables -> system of the study, per metric; None where the paper prints a dash.
 TABLE2_SYSTEMS = {
     "H": ("full_images", None),
@@ -138,6 +140,11 @@ class Result:
     def href(self) -> str:
         return f"runs.html#{self.runs[0].anchor}"
 
+    @property
+    def link(self) -> str:
+        """The data's name, linked to the run."""
+        return f'<a href="{self.href}">{html.escape(self.data)}</a>'
+
 
 def data_name(profile: str, n_images: int | None = None) -> str:
     """ "VOC 2007 sample, 1,312 photographs"; scenes and samples never bear the name of the full data sets."""
@@ -186,11 +193,11 @@ def _measure(values: list[np.ndarray], samples: list[np.ndarray], classes: tuple
     low, high = (end.clip(0, 1) for end in metrics.interval(by_class, ap))
     table = pd.DataFrame({"ap": ap, "low": low, "high": high}, index=pd.Index(classes, name="class"))
     value, means = metrics.mean(ap), metrics.mean(by_class)
-    low, high = np.clip(_ends(means, value), 0, 1)
+    low, high = np.clip(ends(means, value), 0, 1)
     return Measure(value, low, high, tuple(metrics.mean(v) for v in values), table, means, by_class)
 
 
-def _ends(samples: np.ndarray, value: float) -> tuple[float, float]:
+def ends(samples: np.ndarray, value: float) -> tuple[float, float]:
     """The interval of one number from its resamples (B,)."""
     low, high = metrics.interval(samples[:, None], np.array([value]))
     return float(low[0]), float(high[0])
@@ -202,9 +209,9 @@ def difference(a: Result, b: Result, metric: str = "classification") -> dict:
     gain = 100 * (x.classes["ap"] - y.classes["ap"])
     low, high = metrics.interval(100 * (x.class_samples - y.class_samples), gain.to_numpy())
     value = 100 * (x.value - y.value)
-    ends = _ends(100 * (x.samples - y.samples), value)
+    total = ends(100 * (x.samples - y.samples), value)
     classes = pd.DataFrame({"gain": gain, "low": low, "high": high}, index=gain.index)
-    return {"value": value, "low": ends[0], "high": ends[1], "classes": classes}
+    return {"value": value, "low": total[0], "high": total[1], "classes": classes}
 
 
 def drops(result: Result) -> pd.Series:
@@ -234,9 +241,9 @@ def say_difference(a: Result | None, b: Result | None, metric: str, a_name: str,
     d = difference(a, b, metric)
     what = "classification" if metric == "classification" else "location"
     verdict = "above" if d["low"] > 0 else "below" if d["high"] < 0 else "not distinguishable from"
+    x, y = (f'<a href="{one.href}">{100 * getattr(one, metric).value:.1f}</a>' for one in (a, b))
     return (
-        f"**{a.data}:** {a_name} reaches a {what} mAP of {100 * getattr(a, metric).value:.1f}, {b_name} "
-        f"{100 * getattr(b, metric).value:.1f}: a difference of {d['value']:+.1f} points "
+        f"**{a.data}:** {a_name} reaches a {what} mAP of {x}, {b_name} {y}: a difference of {d['value']:+.1f} points "
         f"(paired 95% interval {d['low']:+.1f} to {d['high']:+.1f}), so {a_name} is {verdict} {b_name} here."
     )
 
@@ -254,7 +261,7 @@ def say_drops(columns: list["Column"], classes: tuple[str, ...]) -> list[str]:
         drop = drops(result)
         named, others = drop[drop.index.isin(classes)], drop[~drop.index.isin(classes)]
         if len(named):
-            lines.append(f"{result.data}: {named.mean():.1f} points in the named classes, {others.mean():.1f} in the others")
+            lines.append(f"{result.link}: {named.mean():.1f} points in the named classes, {others.mean():.1f} in the others")
     return lines
 
 
@@ -347,6 +354,11 @@ class Column:
         """ "VOC 2007 sample", plain."""
         return data_name(self.profile)
 
+    def link(self) -> str:
+        """The same, linked to the run of weak supervision where there is one."""
+        result = self.load("weak_sup")
+        return f'<a href="{result.href}">{self.head_text()}</a>' if result else self.head_text()
+
     def head(self) -> str:
         """ "real photographs: VOC 2007 sample, 1,312 photographs (recorded run)"."""
         result = next(filter(None, (self.load(s) for s in ("weak_sup", "full_images"))), None)
@@ -354,6 +366,11 @@ class Column:
         made = "recorded run" if Path(self.root).name == "results" else "run just now"
         what = "" if is_scenes(self.profile) else "real photographs: "
         return f"{what}{name} <small>({made if result else 'no run here'})</small>"
+
+
+def links(columns: list[Column]) -> str:
+    """The caption of a chart: which runs it shows."""
+    return "Runs: " + ", ".join(dict.fromkeys(column.link() for column in columns if column.load("weak_sup"))) + "."
 
 
 def table2(voc: list[Column], coco: list[Column], metric: str) -> Html:
@@ -589,27 +606,39 @@ def epoch_of_half(curve: pd.DataFrame, metric: str) -> int:
 # ---------------------------------------------------------------- extent
 
 
-def extent(root, profile: str, trunk: str, seed: int = 0, rule: str = "ap") -> pd.DataFrame | None:
+def extent(root, profile: str, trunk: str, how: str = RECORD, rule: str = "ap", seed: int = 0) -> pd.DataFrame | None:
     """Detection AP (0..1) by class (rows) and IoU threshold (columns, float), from extent.csv; None if absent.
 
-    rule: "ap" (VOC devkit) or "ap_coco" (COCOeval, where the file has it).
+    how: the way of scoring a proposal. rule: "ap" (VOC devkit) or "ap_coco" (COCOeval).
     """
     path = run_folder(root, profile, trunk, "weak_sup", seed) / "extent.csv"
     if not path.is_file():
         return None
     table = pd.read_csv(path, dtype={"class": str})
-    if rule not in table:
-        return None
-    table["iou"] = table["iou"].round(4)
+    table = table[table["how"] == how].assign(iou=table["iou"].round(4))
     return table.pivot(index="class", columns="iou", values=rule)
 
 
-def extent_mean(root, profile: str, trunk: str, seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame] | None:
-    """Detection mAP (0..1) by threshold: `value, low, high`, and its bootstrap samples (one a row); None if absent."""
-    table, path = extent(root, profile, trunk, seed), run_folder(root, profile, trunk, "weak_sup", seed)
-    if table is None or not (path / "extent_samples.csv").is_file():
+def extent_mean(
+    root, profile: str, trunk: str, how: str = RECORD, seed: int = 0
+) -> tuple[pd.DataFrame, pd.DataFrame] | None:
+    """Detection mAP (0..1) by threshold, columns value, low, high, and resamples of it by threshold; None if absent.
+
+    Intervals are there where resamples are: at the paper's thresholds.
+    """
+    table = extent(root, profile, trunk, how, seed=seed)
+    if table is None:
         return None
-    samples = pd.read_csv(path / "extent_samples.csv").rename(columns=lambda name: round(float(name), 4))
-    value = table.mean()
-    low, high = metrics.interval(samples[value.index].to_numpy(), value.to_numpy())
-    return pd.DataFrame({"value": value, "low": low.clip(0), "high": high}), samples
+    samples = pd.read_csv(run_folder(root, profile, trunk, "weak_sup", seed) / "extent_samples.csv")
+    samples = samples[samples["how"] == how].drop(columns="how").rename(columns=lambda name: round(float(name), 4))
+    means = pd.DataFrame({"value": table.mean(), "low": np.nan, "high": np.nan})
+    ends = metrics.interval(samples.to_numpy(), means.loc[samples.columns, "value"].to_numpy())
+    means.loc[samples.columns, ["low", "high"]] = np.clip(ends, 0, 1).T
+    return means, samples
+
+
+def share_left(means: pd.DataFrame, samples: pd.DataFrame) -> tuple[float, np.ndarray]:
+    """mAP at IoU 0.5 as a percentage of that at 0.1 (NaN where that is 0), and its resamples."""
+    loose, strict = (means.loc[t, "value"] for t in (0.1, 0.5))
+    share = 100 * strict / loose if loose else np.nan
+    return share, (100 * samples[0.5] / samples[0.1].clip(1e-9)).to_numpy()

@@ -139,5 +139,5 @@ def order_sentences(columns: list[Column]) -> list[str]:
         gap = (pair[0] - pair[1]).iloc[:-1]
         below = [f"{t:g}" for t in gap.index[gap <= 0]]
         text = "J stays above K at every finite tolerance" if not below else f"J is not above K at {', '.join(below)} pixels"
-        lines.append(f"{column.head_text()}: {text}; at 0 pixels by {100 * gap[0.0]:.1f} points, at 18 by {100 * gap[18.0]:.1f}.")
+        lines.append(f"{column.link()}: {text}; at 0 pixels by {100 * gap[0.0]:.1f} points, at 18 by {100 * gap[18.0]:.1f}.")
     return lines
