@@ -170,7 +170,7 @@ FRESH |= {profile.layout: name for name, profile in reversed(PROFILES.items())}
 VIEW = [  # the modules that decide what a page shows
     f"wsl/{name}.py"
     for name in (
-        "report figures gallery pictures paper evaluate metrics detection claims scoreboard ablations extent_report"
+        "report figures gallery pictures paper evaluate metrics detection claims scoreboard ablations reasons extent_report"
         " sensitivity browse compare show photographs"
     ).split()
 ]

@@ -1,5 +1,6 @@
 """What the pages on ablations, extent, sensitivity and context show, and the per-image browser."""
 
+import json
 import re
 
 import numpy as np
@@ -7,7 +8,7 @@ import pandas as pd
 import pytest
 from test_report import make_run, write_extent
 
-from wsl import ablations, browse, extent_report, figures, gallery, predictions, report, scoreboard, sensitivity, voc
+from wsl import ablations, browse, extent_report, figures, gallery, predictions, reasons, report, scoreboard, sensitivity, voc
 from wsl.browser import Browser, find_chromium
 from wsl.voc import CLASSES
 
@@ -28,12 +29,14 @@ def test_ablations_compare_the_seeds_in_common(root):
     make_run(root / "results", "voc-sample", "weak_sup@mean", quality=0.5)
     make_run(root / "results", "voc-sample", "weak_sup@n5", quality=0.5)
     make_run(root / "results", "voc-sample", "weak_sup@something_new", quality=0.5)
+    make_run(root / "results", "voc-sample", "weak_sup@train_s1@n5", quality=0.5)
     (column,) = columns(root, "voc-sample")
     pair = column.load_pair("weak_sup@mean", "weak_sup")
     assert [[run.seed for run in result.runs] for result in pair] == [[0], [0]]
     html = ablations.table([column], "classification")
     gain = report.difference(*pair)
     assert f"{gain['value']:+.1f}</a>" in html and "something_new" in html and report.NOT_ATTEMPTED in html
+    assert "train_s1@n5" not in html  # two changes: not an ablation of one
     curve = ablations.image_curve(column)
     assert curve["percent"].to_list() == [5, 100] and (curve["location"] <= curve["classification"]).all()
     svg = figures.as_html(figures.image_curve({"sample": curve}), "alt")
@@ -55,8 +58,35 @@ def test_extent(root):
     assert list(curves) == ["paper, VOC 2012", "VOC 2007 sample"]
     assert curves["VOC 2007 sample"]["value"][0.1] == pytest.approx(0.4)
     assert "IoU threshold" in figures.as_html(figures.extent_curve(curves), "alt")
-    assert extent_report.places(sources, "trunk")[0].startswith("VOC 2007 sample, 40 photographs: ")
+    assert ">VOC 2007 sample, 40 photographs</a>: " in extent_report.places(sources, "trunk")[0]
     assert "tvmonitor" in extent_report.class_table(sources, "trunk")
+
+
+def test_reasons_follow_the_runs(root):
+    """Search helps the more, the more images train: the difference grows; its resolution follows from its own interval."""
+    results = root / "results"
+    for part, gain in (("@n5", 0.0), ("@n25", 0.4), ("", 1.5)):
+        for system, quality in (("full_images", 0.5), ("weak_sup", 0.5 + gain)):
+            make_run(results, "voc-sample", system + part, quality=quality, images=400, points=system == "weak_sup")
+    make_run(results, "voc-sample", "weak_sup", 1, images=400)  # a seed that full_images lacks
+    (column,) = columns(root, "voc-sample")
+    for run in report.find_runs(results):
+        manifest = predictions.read_manifest(run.folder) | {"training": {"n_train": 1000}}
+        (run.folder / "manifest.json").write_text(json.dumps(manifest))
+    title, *comparison = reasons.COMPARISONS[0]
+    table, samples = reasons.by_images(column, *comparison)
+    assert table["images"].to_list() == [50, 250, 1000] and samples.shape == (report.RESAMPLES, 3)
+    pair = column.load_pair("weak_sup@n25", "full_images@n25")
+    assert table["value"][1] == pytest.approx(report.difference(*pair)["value"])
+    assert list(reasons.curves(column)) == [title]
+    assert "training images" in figures.as_html(figures.difference_curves(reasons.curves(column)), "alt")
+    (line,) = reasons.trends(column)
+    assert line.startswith(title) and line.endswith("grows") and f"{table['value'][2]:+.1f} with all 1,000 images" in line
+    resolved = reasons.resolution(column, "weak_sup", "full_images")
+    times = float(re.search(r"about (\d+) times", resolved)[1])
+    assert "median class" in resolved and times <= 1  # a gain that 400 images do tell from zero
+    assert reasons.resolution(column, "weak_sup", "rcnn") is None
+    assert "of 3 classes lie above 95" in reasons.near_the_top(column, "weak_sup", "rcnn")[0]
 
 
 def test_sensitivity(root):
@@ -71,7 +101,7 @@ def test_sensitivity(root):
     assert list(curves) == ["J, weak supervision", "K, centre prediction"]
     assert all(curve.is_monotonic_increasing for curve in curves.values())
     assert "∞" in figures.as_html(figures.tolerance_curve(curves), "alt")
-    assert "VOC 2007 sample: J" in sensitivity.order_sentences([column])[0]
+    assert ">VOC 2007 sample</a>: J" in sensitivity.order_sentences([column])[0]
     for table in (sensitivity.kinds_table, sensitivity.points_table, sensitivity.labels_table):
         assert "voc-sample-trunk-weak_sup-seed0" in table([column])
         assert report.NOT_ATTEMPTED in table(columns(root, "coco-sample"))

@@ -30,11 +30,12 @@ PERCENTS = (5, 10, 25, 50)
 
 
 def systems(columns: list[Column]) -> list[tuple[str, str]]:
-    """(system, row name) of every row: those of `ROWS`, then whatever else was run as `weak_sup@...`."""
+    """(system, row name) of every row: those of `ROWS`, then whatever else was run with one change."""
     known = [(system, f"{group}: {name}") for group, several in ROWS for system, name in several]
     images = [(f"{REFERENCE}@n{p}", f"images: {p}%") for p in PERCENTS]
     names = {run.system for c in columns for run in report.find_runs(c.root, c.profile, c.trunk)}
-    rest = sorted(n for n in names if n.startswith(f"{REFERENCE}@") and n not in dict(known + images))
+    single = [n for n in names if n.startswith(f"{REFERENCE}@") and n.count("@") == 1]
+    rest = sorted(n for n in single if n not in dict(known + images))
     return known + [(name, html.escape(name.split("@")[1])) for name in rest] + images
 
 

@@ -26,7 +26,7 @@ OFFICIAL = {  # images of the official lists (COCO: instances JSON), for a plan 
     ("coco", "2017"): {"train": 118287, "val": 5000},
 }
 DECODE_SECONDS = 0.006  # a photograph of 500 x 375 pixels onto its canvas, one core
-PROPOSAL_SECONDS = 0.26  # selective search of one picture, one core
+PROPOSAL_SECONDS = 0.26  # selective search of one picture of 300 pixels, one core
 RCNN_SECONDS = 0.1  # a training picture of R-CNN*: three readings of its features, its share of the regressions
 EXTENT_SECONDS = 0.1  # scoring and suppressing a picture's proposals
 MEMORY_GIB = 2.0  # libraries, trunk and batches of one job; kept features are read from disk
@@ -109,7 +109,8 @@ def forecast(profile: Profile, runs: Path, todo: list[tuple[str, int]], trunk: T
         steps.append(Step("features of the training images", n["train"] * (speed.pixel * pixels + DECODE_SECONDS), disk))
     if "rcnn" in dict(heads):
         for split in (s for s in n if not proposals_path(profile, s, runs).is_file()):
-            steps.append(Step("proposals", n[split] * PROPOSAL_SECONDS, 16 * n[split] * profile.proposals))
+            seconds = PROPOSAL_SECONDS * (profile.proposal_side / 300) ** 2
+            steps.append(Step("proposals", n[split] * seconds, 16 * n[split] * profile.proposals))
     for system, _ in heads:
         settings = profile.system_settings(system)
         if system == "rcnn":
@@ -118,21 +119,32 @@ def forecast(profile: Profile, runs: Path, todo: list[tuple[str, int]], trunk: T
         own = [side_at(s, profile.canvas) for s in settings.train_scales]
         one_cell = kind_of(system) in ("full_images", "object_patches")
         cells = 1 if one_cell else sum(trunk.grid_cells(s) ** 2 for s in own) / len(own)
-        per_image = speed.cell * cells + speed.step / profile.batch
+        width = settings.hidden / profile.hidden * settings.kernel**2  # work a cell, as measured on the profile's own head
+        dense = settings.pool != "max" or settings.kernel > 1  # gradients for every cell, not for the best alone
+        per_image = width * (speed.cell * cells * (3 if dense else 1) + speed.step / profile.batch)
         if not profile.cache_features:
             per_image += speed.pixel * sum(s**2 for s in own) / len(own) + DECODE_SECONDS
         steps.append(Step(f"train {system}", profile.epochs * n["train"] * per_image, 2 * 2**20))
-    tested = [side_at(s, profile.canvas) for s in profile.test_scales]
-    trunk_time = speed.pixel * sum(s**2 for s in tested) + DECODE_SECONDS
-    head_time = speed.cell * sum(trunk.grid_cells(s) ** 2 for s in tested)
-    steps.append(Step(f"predict with {len(todo)} runs", n["val"] * (trunk_time + head_time * len(todo)), len(todo) * 2**20))
+    tested = [_tested(profile, system) for system, _ in todo]
+    trunk_time = speed.pixel * sum(s**2 for s in {side for sides in tested for side in sides}) + DECODE_SECONDS
+    head_time = speed.cell * sum(trunk.grid_cells(s) ** 2 for sides in tested for s in sides)
+    steps.append(Step(f"predict with {len(todo)} runs", n["val"] * (trunk_time + head_time), len(todo) * 2**20))
     if ("weak_sup", profile.seeds[0]) in todo:  # its epochs at s = 1 (Figure 1), and its boxes
         one_scale = speed.pixel * profile.canvas**2 + DECODE_SECONDS
         each_epoch = (profile.epochs + 1) * speed.cell * trunk.grid_cells(profile.canvas) ** 2
         steps.append(Step("evolution over training", n["val"] * (one_scale + each_epoch)))
         if "rcnn" in profile.systems:
-            steps.append(Step("extent of objects", n["val"] * (trunk_time + head_time + EXTENT_SECONDS)))
+            sides = _tested(profile, "weak_sup")
+            all_scales = speed.pixel * sum(s**2 for s in sides) + speed.cell * sum(trunk.grid_cells(s) ** 2 for s in sides)
+            steps.append(Step("extent of objects", n["val"] * (all_scales + EXTENT_SECONDS)))
     return steps
+
+
+def _tested(profile: Profile, system: str) -> list[int]:
+    """Input sides at which a system is tested; those of R-CNN* and FULL IMAGES are few and small, and left out."""
+    if kind_of(system) in ("full_images", "rcnn"):
+        return []
+    return [side_at(s, profile.canvas) for s in profile.system_settings(system).test_scales]
 
 
 def plan(profiles: list[Profile], runs: Path) -> str:
