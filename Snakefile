@@ -187,7 +187,7 @@ rule notebook:
         "book/executed/{page}.ipynb",
     params:
         given=f"-p runs {RUNS} -p profile {FRESH['voc']} -p coco_profile {FRESH['coco']}"
-        + (f" -p data_root '{ROOTS['voc']}'" if ROOTS["voc"] else ""),
+        + "".join(f" -p {name} '{ROOTS[k]}'" for k, name in (("voc", "data_root"), ("coco", "coco_data_root")) if ROOTS[k]),
     threads: 1
     shell:
         "{PYTHON} -m wsl.notebook run notebooks/{wildcards.page}.ipynb {output} {params.given}"
