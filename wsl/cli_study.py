@@ -127,7 +127,7 @@ examples:
   wsl train voc2012 weak_sup --voc-root ~/data --seed 1
   torchrun --nproc-per-node 4 -m wsl.cli train coco2014 weak_sup --coco-root ~/coco""",
     )
-    p.add_argument("system", metavar="SYSTEM", help="full_images, weak_sup, weak_sup@train_s1, ...")
+    p.add_argument("system", metavar="SYSTEM", help="full_images, weak_sup, weak_sup@train_s1, masked_pool@n10, ...")
     _add_seed(p)
     p.add_argument("--record", action="store_true", help="keep the head of every epoch, for `wsl evolve`")
 
@@ -170,12 +170,11 @@ def add_run(subparsers) -> None:
 
 
 def run_run(args: argparse.Namespace) -> int:
-    from wsl.profile import head_of
+    from wsl.profile import check_system, head_of
     from wsl.study import make_data, predict_systems, run_folder, train_system
 
-    profile = profile_of(args)
+    profile, head = profile_of(args), head_of(check_system(args.system))
     make_data(profile, args.runs)
-    head = head_of(args.system)
     if not (run_folder(args.runs, profile, head, args.seed) / "head.safetensors").is_file():
         train_system(profile, head, args.seed, args.runs)
     print(*predict_systems(profile, [(args.system, args.seed)], args.runs), sep="\n")
