@@ -10,6 +10,7 @@ from test_report import make_run, write_extent
 
 from wsl import ablations, browse, extent_report, figures, gallery, predictions, reasons, report, scoreboard, sensitivity, voc
 from wsl.browser import Browser, find_chromium
+from wsl.errors import StudyError
 from wsl.voc import CLASSES
 
 
@@ -60,6 +61,10 @@ def test_extent(root):
     assert "IoU threshold" in figures.as_html(figures.extent_curve(curves), "alt")
     assert ">VOC 2007 sample, 40 photographs</a>: " in extent_report.places(sources, "trunk")[0]
     assert "tvmonitor" in extent_report.class_table(sources, "trunk")
+    path = report.run_folder(root / "results", "voc-sample", "trunk", "weak_sup") / "extent.csv"
+    path.write_text("iou,class,ap\n0.5,cat,0.1\n")
+    with pytest.raises(StudyError, match="extent.csv: lacks the column 'ap_coco'"):
+        extent_report.table(sources, "trunk")
 
 
 def test_reasons_follow_the_runs(root):

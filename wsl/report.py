@@ -615,6 +615,8 @@ def extent(root, profile: str, trunk: str, how: str = RECORD, rule: str = "ap", 
     if not path.is_file():
         return None
     table = pd.read_csv(path, dtype={"class": str})
+    if missing := {"how", "iou", "class", "ap", "ap_coco"} - set(table):
+        raise StudyError(f"{path}: lacks the column {min(missing)!r}; make it again with `wsl extent`")
     table = table[table["how"] == how].assign(iou=table["iou"].round(4))
     return table.pivot(index="class", columns="iou", values=rule)
 
