@@ -88,7 +88,7 @@ def test_reasons_follow_the_runs(root):
     (line,) = reasons.trends(column)
     assert line.startswith(title) and line.endswith("grows") and f"{table['value'][2]:+.1f} with all 1,000 images" in line
     resolved = reasons.resolution(column, "weak_sup", "full_images")
-    times = float(re.search(r"about (\d+) times", resolved)[1])
+    times = float(re.search(r"about ([\d.]+) times", resolved)[1])
     assert "median class" in resolved and times <= 1  # a gain that 400 images do tell from zero
     assert reasons.resolution(column, "weak_sup", "rcnn") is None
     assert "of 3 classes lie above 95" in reasons.near_the_top(column, "weak_sup", "rcnn")[0]

@@ -83,7 +83,7 @@ def resolution(column: Column, a: str, b: str) -> str | None:
     )
     if middle > 0:
         times = np.square(np.median(reach) / middle)
-        text += f"; to tell such a gain from zero would take about {times:.0f} times as many test images"
+        text += f"; to tell such a gain from zero would take about {times:.1f} times as many test images"
     return text
 
 
