@@ -86,7 +86,7 @@ def test_reasons_follow_the_runs(root):
     assert list(reasons.curves(column)) == [title]
     assert "training images" in figures.as_html(figures.difference_curves(reasons.curves(column)), "alt")
     (line,) = reasons.trends(column)
-    assert line.startswith(title) and line.endswith("grows") and f"{table['value'][2]:+.1f} with all 1,000 images" in line
+    assert line.startswith(title) and line.endswith("grows") and f"{table['value'][2]:+.1f}</a> with all 1,000 images" in line
     resolved = reasons.resolution(column, "weak_sup", "full_images")
     times = float(re.search(r"about ([\d.]+) times", resolved)[1])
     assert "median class" in resolved and times <= 1  # a gain that 400 images do tell from zero

@@ -51,7 +51,8 @@ def trends(column: Column) -> list[str]:
     lines = []
     for title, a, b, metric in COMPARISONS:
         table, samples = by_images(column, a, b, metric)
-        if len(table) < 3:
+        whole = column.load_pair(a, b)
+        if len(table) < 3 or whole is None:
             continue
         doublings = np.log2(table["images"].to_numpy(float))
         weights = (doublings - doublings.mean()) / np.square(doublings - doublings.mean()).sum()
@@ -59,8 +60,9 @@ def trends(column: Column) -> list[str]:
         low, high = report.ends(samples @ weights, slope)
         verdict = "grows" if low > 0 else "shrinks" if high < 0 else "shows no clear trend"
         last = table.iloc[-1]
+        value = f'<a href="{whole[0].href}">{last["value"]:+.1f}</a>'
         lines.append(
-            f"{title}: {last['value']:+.1f} with all {last['images']:,.0f} images; {slope:+.1f} points per doubling "
+            f"{title}: {value} with all {last['images']:,.0f} images; {slope:+.1f} points per doubling "
             f"({low:+.1f} to {high:+.1f}): {verdict}"
         )
     return lines
