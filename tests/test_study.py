@@ -75,7 +75,7 @@ def test_evolution_over_training(tiny):
 
 
 def test_box_supervised_systems_and_extent(tiny, tmp_path):
-    from wsl.detection import WAYS
+    from wsl.detection import RECORD, WAYS
     from wsl.extent import IOUS, extent
 
     profile, runs = tiny
@@ -90,7 +90,7 @@ def test_box_supervised_systems_and_extent(tiny, tmp_path):
     written = extent(profile, 0, runs)
     ap = pd.read_csv(written)
     assert len(ap) == len(WAYS) * 20 * len(IOUS) and ap["ap"].dropna().between(0, 1).all()
-    record = ap[ap["how"] == next(iter(WAYS))]
+    record = ap[ap["how"] == RECORD]
     assert (record["ap"].isna() == record["ap_coco"].isna()).all()
     assert record.pivot(index="iou", columns="class", values="ap").notna().any().sum() == record["ap"].notna().sum() / len(IOUS)
     assert len(pd.read_csv(written.with_name("extent_samples.csv"))) == len(WAYS) * 1000

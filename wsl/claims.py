@@ -22,7 +22,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from math import comb
-from statistics import NormalDist
 
 import numpy as np
 import pandas as pd
@@ -142,9 +141,7 @@ def every_class(a: str, b: str) -> Test:
         if pair is None:
             return None
         x, y = (result.classification for result in pair)
-        gain = 100 * (x.classes["ap"] - y.classes["ap"]).dropna()
-        spread = 100 * np.nanstd((x.class_samples - y.class_samples)[:, ~np.isnan(x.classes["ap"])], axis=0)
-        reach = NormalDist().inv_cdf(1 - 0.025 / len(gain)) * spread
+        gain, reach = report.simultaneous(x, y)
         losers = gain.index[gain + reach < 0]
         outcome = True if (gain - reach > 0).all() else None
         if len(losers) or _binomial_tail(len(gain), int((gain < 0).sum())) < 0.05:

@@ -28,12 +28,13 @@ import numpy as np
 from wsl import metrics
 from wsl.dataset import Dataset
 
-# How a proposal is scored from a score map (`wsl.extent.aggregations`); the first is the one of record.
+# How a proposal is scored from a score map, see `wsl.extent.aggregations`
 WAYS = {
     "ring": "mean score inside, minus that in a ring around",
     "positive": "sum of probabilities inside, over the square root of the area",
     "mean": "mean score inside",
 }
+RECORD = "ring"
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from torchvision.ops import nms, roi_align
 from tqdm import tqdm
 
 from wsl import metrics
-from wsl.detection import WAYS, Detections, bootstrap, cocoeval, detection_average_precision
+from wsl.detection import RECORD, WAYS, Detections, bootstrap, cocoeval, detection_average_precision
 from wsl.errors import StudyError
 from wsl.features import Features
 from wsl.geometry import boxes_on_map, side_at
@@ -117,11 +117,11 @@ def extent(profile: Profile, seed: int, runs: Path) -> Path:
     proposals = keep_proposals(profile, "val", runs)
     sides = [side_at(s, profile.canvas) for s in profile.test_scales]
     found = detect(Features(trunk, dataset, profile.canvas), head.to(trunk.device), sides, proposals)
-    tables, samples, record = [], [], next(iter(WAYS))
+    tables, samples = [], []
     for how, boxes in found.items():
         table = pd.DataFrame(detection_average_precision(boxes, dataset, IOUS), IOUS, dataset.classes)
         table = table.rename_axis("iou").reset_index().melt("iou", var_name="class", value_name="ap")
-        coco = cocoeval(boxes, dataset, IOUS, profile.layout == "coco") if how == record else np.full(len(table), np.nan)
+        coco = cocoeval(boxes, dataset, IOUS, profile.layout == "coco") if how == RECORD else np.full(len(table), np.nan)
         tables.append(table.assign(how=how, ap_coco=coco.T.ravel()))
         drawn = metrics.mean(bootstrap(boxes, dataset, RESAMPLED))
         samples.append(pd.DataFrame(drawn, columns=RESAMPLED).assign(how=how))

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from wsl import paper, report
-from wsl.detection import WAYS
+from wsl.detection import RECORD, WAYS
 from wsl.report import Cell
 from wsl.show import NOT_ATTEMPTED, Html
 
@@ -87,7 +87,7 @@ def ways_table(sources, trunk: str) -> Html:
             left = f"{share:.0f}% ({low:.0f} to {high:.0f}) is left"
             text = f'<a href="{_href(root, profile, trunk)}">{numbers}</a><br><small>{left}</small>'
             cells.append(Cell(text, kind, "95% interval over test images; one seed"))
-        record = " (of record)" if how == report.RECORD else ""
+        record = " (of record)" if how == RECORD else ""
         rows.append((f"{words}{record}", cells))
     caption = "Detection mAP, %, at IoU 0.5 / 0.3 / 0.1 by how a proposal is scored; the first as a share of the last."
     return report.table(heads, rows, caption, "extent-ways")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from statistics import NormalDist
-
 import numpy as np
 import pandas as pd
 
@@ -73,11 +71,7 @@ def resolution(column: Column, a: str, b: str) -> str | None:
     pair = column.load_pair(a, b)
     if pair is None:
         return None
-    x, y = (result.classification for result in pair)
-    gain = report.difference(*pair)["classes"]["gain"]
-    told = gain.notna().to_numpy()
-    spread = 100 * np.nanstd((x.class_samples - y.class_samples)[:, told], axis=0)
-    reach = NormalDist().inv_cdf(1 - 0.025 / told.sum()) * spread
+    gain, reach = report.simultaneous(*(result.classification for result in pair))
     middle = float(gain.median())
     text = (
         f"{pair[0].link}: the gain is {middle:+.1f} points in the median class, its simultaneous 95% interval ± "

@@ -15,19 +15,19 @@ import html
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from statistics import NormalDist
 
 import numpy as np
 import pandas as pd
 
 from wsl import metrics, paper, predictions
-from wsl.detection import WAYS
+from wsl.detection import RECORD
 from wsl.errors import StudyError
 from wsl.evaluate import TOLERANCE, from_table
 from wsl.profile import load_profile
 from wsl.show import NOT_ATTEMPTED, Html
 
 RESAMPLES = 1000
-RECORD = next(iter(WAYS))  # how proposals are scored for the numbers of record
 # Row of the paper's tables -> system of the study, per metric; None where the paper prints a dash.
 TABLE2_SYSTEMS = {
     "H": ("full_images", None),
@@ -212,6 +212,13 @@ def difference(a: Result, b: Result, metric: str = "classification") -> dict:
     total = ends(100 * (x.samples - y.samples), value)
     classes = pd.DataFrame({"gain": gain, "low": low, "high": high}, index=gain.index)
     return {"value": value, "low": total[0], "high": total[1], "classes": classes}
+
+
+def simultaneous(x: Measure, y: Measure) -> tuple[pd.Series, np.ndarray]:
+    """Gain in AP of each class from y to x, points, and how far its 95% interval reaches, all classes at once (Bonferroni)."""
+    gain = 100 * (x.classes["ap"] - y.classes["ap"]).dropna()
+    spread = 100 * np.nanstd((x.class_samples - y.class_samples)[:, ~np.isnan(x.classes["ap"])], axis=0)
+    return gain, NormalDist().inv_cdf(1 - 0.025 / len(gain)) * spread
 
 
 def drops(result: Result) -> pd.Series:
