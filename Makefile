@@ -48,10 +48,10 @@ test: $(INSTALLED)   ## lint and tests
 	$(BIN)/pytest -q
 
 check: $(INSTALLED)  ## prove that the built site opens offline, without errors, with every link whole
-	$(BIN)/python -m wsl.site check _build/html
+	$(BIN)/python -m tools.site check _build/html
 
 pdf: $(INSTALLED)    ## the book as one PDF (needs chromium)
-	$(BIN)/python -m wsl.site pdf _build/book.pdf
+	$(BIN)/python -m tools.site pdf _build/book.pdf
 
 plan: $(INSTALLED)   ## what `make book` would do, and what it would take
 	@$(BIN)/wsl plan $(USED) $(LIKE_CONFIG)

@@ -62,7 +62,7 @@ rule runs:
 
 rule data:
     input:
-        lambda w: glob("wsl/scenes*") if PROFILES[w.profile].generate else [],
+        lambda w: glob("wsl/scenes/*.*") if PROFILES[w.profile].generate else [],
     output:
         touch(f"{RUNS}/data/{{profile}}.ready"),
     params:
@@ -167,13 +167,7 @@ for name in NAMES:  # one pass of the trunk over a profile's evaluation images s
 PAGES = [path.stem for path in sorted(Path("notebooks").glob("*.ipynb"))]
 FRESH = {"voc": "scenes", "coco": "scenes-coco"}  # which runs made here the book shows, by layout
 FRESH |= {profile.layout: name for name, profile in reversed(PROFILES.items())}
-VIEW = [  # the modules that decide what a page shows
-    f"wsl/{name}.py"
-    for name in (
-        "report figures gallery pictures paper evaluate metrics detection claims scoreboard ablations reasons extent_report"
-        " sensitivity browse compare show photographs"
-    ).split()
-]
+VIEW = [path for part in ("data", "evaluation", "findings", "pages") for path in glob(f"wsl/{part}/**/*.*", recursive=True)]
 
 
 rule notebook:
@@ -190,7 +184,7 @@ rule notebook:
         + "".join(f" -p {name} '{ROOTS[k]}'" for k, name in (("voc", "data_root"), ("coco", "coco_data_root")) if ROOTS[k]),
     threads: 1
     shell:
-        "{PYTHON} -m wsl.notebook run notebooks/{wildcards.page}.ipynb {output} {params.given}"
+        "{PYTHON} -m tools.notebook run notebooks/{wildcards.page}.ipynb {output} {params.given}"
 
 
 rule book:
@@ -201,4 +195,4 @@ rule book:
     output:
         "_build/html/index.html",
     shell:
-        "{PYTHON} -m wsl.site build"
+        "{PYTHON} -m tools.site build"

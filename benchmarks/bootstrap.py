@@ -17,7 +17,7 @@ import time
 
 import numpy as np
 
-from wsl import metrics
+from wsl.evaluation import metrics
 
 
 def main() -> None:

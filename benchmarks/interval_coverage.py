@@ -1,4 +1,4 @@
-"""Does a 95% interval hold the truth in 95% of the cases? Why `wsl.metrics.interval` moves the percentiles.
+"""Does a 95% interval hold the truth in 95% of the cases? Why `wsl.evaluation.metrics.interval` moves the percentiles.
 
     python benchmarks/interval_coverage.py [--trials 100]
 
@@ -12,7 +12,7 @@ import argparse
 
 import numpy as np
 
-from wsl import metrics
+from wsl.evaluation import metrics
 
 
 def draw(rng: np.random.Generator, distance: float) -> tuple[np.ndarray, np.ndarray]:

@@ -16,11 +16,11 @@ from pathlib import Path
 
 import numpy as np
 
-from wsl.evaluate import evaluate_table
-from wsl.predict import Tester, predict
+from wsl.evaluation.evaluate import evaluate_table
 from wsl.profile import load_profile
-from wsl.study import training_features, trunk_of
-from wsl.train import train
+from wsl.systems.predict import Tester, predict
+from wsl.systems.study import training_features, trunk_of
+from wsl.systems.train import train
 
 RECIPES = {
     "the study's": {},

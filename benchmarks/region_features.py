@@ -19,16 +19,16 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from wsl import rcnn
-from wsl.cli_study import add_profile_arguments, profile_of
-from wsl.dataset import Dataset
-from wsl.evaluate import evaluate_table
-from wsl.features import Features
-from wsl.images import read_image
-from wsl.predict import table
-from wsl.proposals import selective_search
-from wsl.study import trunk_of
-from wsl.trunk import Trunk
+from wsl.cli.arguments import add_profile_arguments, profile_of
+from wsl.data.dataset import Dataset
+from wsl.data.images import read_image
+from wsl.evaluation.evaluate import evaluate_table
+from wsl.network.features import Features
+from wsl.network.trunk import Trunk
+from wsl.systems import rcnn
+from wsl.systems.predict import table
+from wsl.systems.proposals import selective_search
+from wsl.systems.study import trunk_of
 
 CONTEXT = 16 / 224  # of the warped crop on every side (Girshick et al. 2014)
 

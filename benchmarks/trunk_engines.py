@@ -15,13 +15,13 @@ from pathlib import Path
 
 import numpy as np
 
-from wsl.evaluate import evaluate_table
-from wsl.features import Features
-from wsl.model import load_head
-from wsl.predict import Tester, predict
+from wsl.evaluation.evaluate import evaluate_table
+from wsl.network.features import Features
+from wsl.network.model import load_head
+from wsl.network.trunk import load_trunk
 from wsl.profile import load_profile
-from wsl.study import run_folder
-from wsl.trunk import load_trunk
+from wsl.systems.predict import Tester, predict
+from wsl.systems.study import run_folder
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from wsl import voc
+from wsl.data import voc
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

@@ -10,9 +10,11 @@ import pandas as pd
 import pytest
 from test_report import make_run, write_extent
 
-from wsl import claims, report, scoreboard
-from wsl.claims import CLAIMS, Claim, Rule, judge
-from wsl.voc import CLASSES
+from wsl.data.voc import CLASSES
+from wsl.findings import claims
+from wsl.findings import results as report
+from wsl.findings.claims import CLAIMS, Claim, Rule, judge
+from wsl.pages import scoreboard
 
 BY_ID = {claim.id: claim for claim in CLAIMS}
 
@@ -112,7 +114,7 @@ def test_small_objects_and_context(tmp_path):
     assert verdict(tmp_path, "C3").real[0].low < verdict(tmp_path, "C3").real[0].high
     folder = make_run(tmp_path, "coco-sample", "weak_sup", classes=("fork", "spoon", "cat", "dog"), images=150)
     table = pd.read_parquet(folder / "predictions.parquet")
-    from wsl import predictions
+    from wsl.evaluation import predictions
 
     present = table["label"] > 0
     table.loc[present, "distance"] = np.where(table["class"].isin(("fork", "spoon")), 99.0, 0.0)[present]
@@ -160,7 +162,7 @@ def test_scoreboard_shows_every_claim_with_a_badge_and_its_proof(tmp_path):
 
 
 def test_pages_of_the_claims_are_pages_of_the_book():
-    from wsl.site import toc_pages
+    from tools.site import toc_pages
 
     pages = toc_pages(Path(__file__).parents[1] / "book" / "_toc.yml")
     assert {claim.page.split(".html")[0] for claim in CLAIMS} <= set(pages)

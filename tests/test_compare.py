@@ -9,8 +9,11 @@ import pytest
 from test_evaluate import random_table
 from test_report import make_run
 
-from wsl import cli, compare, evaluate, predictions, voc
+from wsl.cli import main as cli
+from wsl.data import voc
 from wsl.errors import StudyError
+from wsl.evaluation import evaluate, predictions
+from wsl.pages import compare
 
 
 @pytest.fixture

@@ -12,8 +12,9 @@ import pytest
 from conftest import coco_content
 from PIL import Image
 
-from wsl import check, cli, coco, voc
-from wsl.dataset import box_distance, labels_from_boxes
+from wsl.cli import main as cli
+from wsl.data import check, coco, voc
+from wsl.data.dataset import box_distance, labels_from_boxes
 from wsl.errors import StudyError
 
 
@@ -180,7 +181,7 @@ def test_data_check(voc_root, coco_json, capsys):
 
 
 def test_right_of_the_table_nothing_imports_torch():
-    code = "import sys, wsl.cli, wsl.evaluate, wsl.check; sys.exit('torch' in sys.modules)"
+    code = "import sys, wsl.cli.main, wsl.evaluation.evaluate, wsl.data.check; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
@@ -205,11 +206,11 @@ def test_real_coco(realdata):
     found = [
         coco.load(realdata / "coco" / "annotations" / f"instances_{s}2014.json") for s in ("train", "val")
     ]
-    assert [len(d) for d in found] == [294, 310] and [d.name for d in found] == [
+    assert [len(d) for d in found] == [1580, 1579] and [d.name for d in found] == [
         "COCO train2014",
         "COCO val2014",
     ]
-    assert sum(d.boxes.ignored.sum() for d in found) == 35
-    assert sum((d.labels == -1).all(axis=1).sum() for d in found) == 4  # images without annotation stay
+    assert sum(d.boxes.ignored.sum() for d in found) == 18 + 128
+    assert sum((d.labels == -1).all(axis=1).sum() for d in found) == 15 + 10  # images without annotation stay
     assert all(len(d.classes) == 80 and (d.labels == 1).any(axis=0).all() for d in found)
     assert not check.check_coco(realdata / "coco" / "annotations" / "instances_val2014.json")

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from wsl.dataset import Boxes, Dataset, labels_from_boxes
-from wsl.detection import Detections, bootstrap, box_iou, cocoeval, detection_average_precision
-from wsl.metrics import resample_counts
+from wsl.data.dataset import Boxes, Dataset, labels_from_boxes
+from wsl.evaluation.detection import Detections, bootstrap, box_iou, cocoeval, detection_average_precision
+from wsl.evaluation.metrics import resample_counts
 
 IOUS = (0.1, 0.3, 0.5, 0.75)
 

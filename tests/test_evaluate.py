@@ -12,8 +12,10 @@ import pandas as pd
 import pytest
 from test_metrics import devkit_ap
 
-from wsl import cli, coco, evaluate, predictions, voc
+from wsl.cli import main as cli
+from wsl.data import coco, voc
 from wsl.errors import StudyError
+from wsl.evaluation import evaluate, predictions
 
 
 def random_table(dataset, seed: int = 0, extra: float = 1.0) -> pd.DataFrame:

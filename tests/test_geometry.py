@@ -6,9 +6,9 @@ import torch
 from torch import nn
 from torchvision.models import alexnet
 
-from wsl.geometry import Grid, cell_to_image, cells_in_boxes, inside, side_at
-from wsl.predict import best_points
-from wsl.trunk import IMAGENET, Trunk, alexnet_as_convolutions, averaging
+from wsl.data.geometry import Grid, cell_to_image, cells_in_boxes, inside, side_at
+from wsl.network.trunk import IMAGENET, Trunk, alexnet_as_convolutions, averaging
+from wsl.systems.predict import best_points
 
 
 @pytest.fixture(scope="module")

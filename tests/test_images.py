@@ -5,10 +5,10 @@ import pytest
 import torch
 from PIL import Image
 
+from wsl.data.images import on_canvas, read_image, upright_size
 from wsl.errors import StudyError
-from wsl.features import at_side, canvas_of
-from wsl.images import on_canvas, read_image, upright_size
-from wsl.trunk import CAFFE, IMAGENET, LITE, Trunk
+from wsl.network.features import at_side, canvas_of
+from wsl.network.trunk import CAFFE, IMAGENET, LITE, Trunk
 
 
 @pytest.mark.parametrize("mode", ["L", "CMYK", "RGBA", "P", "1", "I;16"])

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
-from wsl import metrics
 from wsl.errors import StudyError
+from wsl.evaluation import metrics
 
 INF, NAN = float("inf"), float("nan")
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from wsl import model
 from wsl.errors import StudyError
-from wsl.model import Adaptation, global_max_pool, load_head, multilabel_loss, pool, save_head
-from wsl.train import pooled_loss
+from wsl.network import model
+from wsl.network.model import Adaptation, global_max_pool, load_head, multilabel_loss, pool, save_head
+from wsl.systems.train import pooled_loss
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@
 import nbformat
 import pytest
 
+from tools.notebook import check_parameters, gate, main, parse_parameters, problems, run, yaml_text
 from wsl.errors import StudyError
-from wsl.notebook import check_parameters, gate, main, parse_parameters, problems, run, yaml_text
 
 PARAMETERS = 'profile = "scenes"  # which data\ncount: int = 3  # how many'
 

@@ -8,10 +8,15 @@ import pandas as pd
 import pytest
 from test_report import make_run, write_extent
 
-from wsl import ablations, browse, extent_report, figures, gallery, predictions, reasons, report, scoreboard, sensitivity, voc
-from wsl.browser import Browser, find_chromium
+from tools.browser import Browser, find_chromium
+from wsl.data import voc
+from wsl.data.voc import CLASSES
 from wsl.errors import StudyError
-from wsl.voc import CLASSES
+from wsl.evaluation import predictions
+from wsl.findings import reasons
+from wsl.findings import results as report
+from wsl.pages import ablations, browse, figures, gallery, scoreboard, sensitivity
+from wsl.pages import extent as extent_report
 
 
 def columns(root, *profiles):

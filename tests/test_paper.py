@@ -2,7 +2,7 @@
 
 import pytest
 
-from wsl import paper
+from wsl.findings import paper
 
 
 def test_printed_means_agree_with_their_rows_but_for_row_f():
@@ -36,7 +36,7 @@ def test_table2_has_the_papers_dashes():
 
 
 def test_class_names_are_vocs_in_its_order():
-    from wsl.voc import CLASSES
+    from wsl.data.voc import CLASSES
 
     assert tuple(paper.VOC_NAMES.values()) == tuple(CLASSES)
 

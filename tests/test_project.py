@@ -17,7 +17,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-from wsl.site import toc_pages
+from tools.site import toc_pages
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -89,9 +89,9 @@ def test_every_third_party_import_is_declared():
     }
     declared = {canonicalize_name(requirement.name) for requirement in requirements()}
     found = set()
-    for path in (ROOT / "wsl").glob("*.py"):
+    for path in [*(ROOT / "wsl").rglob("*.py"), *(ROOT / "tools").glob("*.py")]:
         found |= set(re.findall(r"^\s*(?:import|from) (\w+)", path.read_text(), re.MULTILINE))
-    ours = found - set(sys.stdlib_module_names) - {"wsl", "__future__"}
+    ours = found - set(sys.stdlib_module_names) - {"wsl", "tools", "__future__"}
     assert {canonicalize_name(names.get(name, name)) for name in ours} <= declared
 
 
@@ -134,7 +134,7 @@ def test_deviations_are_numbered_and_known():
         int(n) for n in re.findall(r"^## D(\d+) · ", (ROOT / "book/deviations.md").read_text(), re.MULTILINE)
     ]
     assert ids == list(range(1, len(ids) + 1))
-    for path in [*(ROOT / "wsl").glob("*.py"), *SOURCES]:
+    for path in [*(ROOT / "wsl").rglob("*.py"), *SOURCES]:
         used = {
             int(n)
             for n in re.findall(r"\(D(\d+)\)|deviations\.md#d(\d+)|deviation D(\d+)", path.read_text())
@@ -177,7 +177,7 @@ def test_no_machine_path_is_committed():
 
 def test_readme_results_are_those_of_the_recorded_runs():
     """Each row of the README's results table against the runs in results/: mean over seeds, 95% interval."""
-    from wsl import report
+    from wsl.findings import results as report
 
     row = r"^\| `(\w+)` \|[^|]*" + r"\| ([^|]*) " * 4 + r"\|$"
     rows = re.findall(row, (ROOT / "README.md").read_text(), re.M)
@@ -194,5 +194,5 @@ def test_readme_results_are_those_of_the_recorded_runs():
 
 def test_the_shipped_head_is_that_of_the_recorded_run():
     run = ROOT / "results" / "voc-sample" / "efficientnet_lite0" / "weak_sup" / "seed0" / "manifest.json"
-    head = (ROOT / "wsl" / "heads" / "voc-sample.safetensors").read_bytes()
+    head = (ROOT / "wsl" / "systems" / "heads" / "voc-sample.safetensors").read_bytes()
     assert json.loads(run.read_text())["head_sha256"] == hashlib.sha256(head).hexdigest()

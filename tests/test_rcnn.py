@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from wsl import proposals, rcnn
-from wsl.dataset import Boxes, Dataset
-from wsl.geometry import Grid
-from wsl.patches import patch_labels, sample_patches
+from wsl.data.dataset import Boxes, Dataset
+from wsl.data.geometry import Grid
 from wsl.profile import load_profile
-from wsl.proposals import keep_proposals, selective_search
+from wsl.systems import proposals, rcnn
+from wsl.systems.patches import patch_labels, sample_patches
+from wsl.systems.proposals import keep_proposals, selective_search
 
 
 @pytest.fixture

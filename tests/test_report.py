@@ -7,10 +7,12 @@ import pandas as pd
 import pytest
 from safetensors.numpy import save_file
 
-from wsl import figures, gallery, pictures, predictions, report
-from wsl.detection import WAYS
-from wsl.photographs import PHOTOGRAPHS
-from wsl.voc import CLASSES
+from wsl.data.photographs import PHOTOGRAPHS
+from wsl.data.voc import CLASSES
+from wsl.evaluation import predictions
+from wsl.evaluation.detection import WAYS
+from wsl.findings import results as report
+from wsl.pages import figures, gallery, pictures
 
 
 def make_run(root, profile, system, seed=0, quality=2.0, images=40, classes=CLASSES[:3], points=True):
@@ -42,7 +44,7 @@ def make_run(root, profile, system, seed=0, quality=2.0, images=40, classes=CLAS
 
 
 def write_extent(folder, means):
-    """Detection results as `wsl.extent` leaves them: the same AP for every class at IoU 0.1, 0.3, 0.5."""
+    """Detection results as `wsl.systems.extent` leaves them: the same AP for every class at IoU 0.1, 0.3, 0.5."""
     ious = (0.1, 0.3, 0.5)
     values = [f"{t:.2f},{name},{ap},{ap + 0.01}" for name in CLASSES for t, ap in zip(ious, means, strict=True)]
     rows = [f"{how},{value}" for how in WAYS for value in values]

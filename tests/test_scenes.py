@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wsl import coco, scenes, scenes_art, scenes_places, voc
+from wsl.data import coco, voc
 from wsl.errors import StudyError
+from wsl.scenes import art as scenes_art
+from wsl.scenes import generate as scenes
+from wsl.scenes import places as scenes_places
 
 
 def tree(root: Path) -> dict[str, bytes]:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from wsl.browser import Browser, find_chromium
+from tools.browser import Browser, find_chromium
+from tools.site import STAGE, check, is_external, main, prepare, stage, toc_pages
 from wsl.errors import StudyError
-from wsl.site import STAGE, check, is_external, main, prepare, stage, toc_pages
 
 CHROMIUM = find_chromium()
 browser_only = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
@@ -27,7 +27,7 @@ def site(folder, **pages):
 
 @pytest.fixture
 def without_browser(monkeypatch):
-    monkeypatch.setattr("wsl.browser.NAMES", ())
+    monkeypatch.setattr("tools.browser.NAMES", ())
     monkeypatch.delenv("CHROMIUM", raising=False)
 
 

@@ -7,13 +7,13 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from wsl import plan, study, train
 from wsl import profile as profiles
-from wsl.cli import main
+from wsl.cli.main import main
 from wsl.errors import StudyError
-from wsl.evaluate import evaluate_table
-from wsl.predictions import ALTERNATIVES, read_run
+from wsl.evaluation.evaluate import evaluate_table
+from wsl.evaluation.predictions import ALTERNATIVES, read_run
 from wsl.profile import load_profile, profile_names
+from wsl.systems import plan, study, train
 
 TINY = """
 title = "tiny scenes"
@@ -64,7 +64,7 @@ def test_predictions_manifest_and_recording(tiny, tmp_path):
 
 
 def test_evolution_over_training(tiny):
-    from wsl.evolve import evolve
+    from wsl.systems.evolve import evolve
 
     profile, runs = tiny
     folder = evolve(profile, 0, runs)
@@ -75,8 +75,8 @@ def test_evolution_over_training(tiny):
 
 
 def test_box_supervised_systems_and_extent(tiny, tmp_path):
-    from wsl.detection import RECORD, WAYS
-    from wsl.extent import IOUS, extent
+    from wsl.evaluation.detection import RECORD, WAYS
+    from wsl.systems.extent import IOUS, extent
 
     profile, runs = tiny
     profile = replace(profile, proposals=50)
@@ -199,7 +199,7 @@ def test_unknown_systems(name):
 
 def test_localize_finds_the_motorbike_and_draws_it(tmp_path, capsys):
     """The shipped head on a photograph that it never saw: scikit-image's motorbike fills x 60..700, y 80..480."""
-    from wsl.photographs import PHOTOGRAPHS
+    from wsl.data.photographs import PHOTOGRAPHS
 
     path = PHOTOGRAPHS["motorcycle_left"].path
     assert main(["localize", str(path), "--out", str(tmp_path), "--json"]) == 0

@@ -8,11 +8,11 @@ import tarfile
 
 import pytest
 
-from wsl import voc
-from wsl.cli import main
+from wsl.cli.main import main
+from wsl.data import voc
 from wsl.errors import StudyError
-from wsl.localize import load_localizer
-from wsl.submit import check_submission, file_names
+from wsl.systems.localize import load_localizer
+from wsl.systems.submit import check_submission, file_names
 
 IMAGES, NAMES = ("000012", "2008_000003"), file_names("2012", "test")
 

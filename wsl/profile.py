@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, fields, replace
 from importlib.resources import files
 from pathlib import Path
 
-from wsl import coco, voc
-from wsl.dataset import Dataset
+from wsl.data import coco, voc
+from wsl.data.dataset import Dataset
 from wsl.errors import StudyError
 
 
@@ -44,7 +44,7 @@ class Profile:
     epochs: int = 20  # as in the released script
     batch: int = 16  # Section 4
     fraction: float = 1.0  # share of the training images that is used, in the same number of steps
-    proposal_side: int = 300  # longest side of the picture in selective search, see wsl/proposals.py
+    proposal_side: int = 300  # longest side of the picture in selective search, see wsl/systems/proposals.py
     proposals: int = 1000  # at most so many a picture
     seeds: tuple[int, ...] = (0,)
     systems: tuple[str, ...] = ("full_images", "weak_sup", "center", "weak_sup@train_s1", "weak_sup@test_s1")
@@ -106,7 +106,7 @@ def kind_of(system: str) -> str:
 
 
 def check_system(system: str) -> str:
-    """`system`, if there is such a one. R-CNN* has settings of its own (wsl/rcnn.py), which no change touches."""
+    """`system`, if there is such a one. R-CNN* has settings of its own (wsl/systems/rcnn.py), which no change touches."""
     kind, *changes = system.split("@")
     if kind not in SYSTEMS or not set(changes) <= set(CHANGES) or (kind == "rcnn" and changes):
         raise StudyError(

@@ -1,0 +1,286 @@
+"""Run one notebook with papermill, and let through only what ran to its end.
+
+papermill does the running; this module adds what a book needs on top of it:
+
+- a parameter that the notebook does not declare is an error (papermill only warns);
+- the output appears under its name only when the run was whole: it is written to a hidden name in the same
+  folder, checked by :func:`problems`, cleaned by :func:`clean`, then moved. A run that fails leaves
+  ``NAME.failed.ipynb``;
+- :func:`clean` removes what differs between two runs of the same notebook (times, random cell ids, addresses
+  in memory), so an unchanged re-run gives the same bytes.
+
+Command line (``-p`` values are YAML: ``-p seeds "[0, 1, 2]"``)::
+
+    python -m tools.notebook run notebooks/table1.ipynb book/executed/table1.ipynb -p profile scenes
+    python -m tools.notebook check book/executed/*.ipynb
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shlex
+import sys
+import tempfile
+import time
+from html import escape
+from pathlib import Path
+
+import nbformat
+import yaml
+
+from wsl.errors import StudyError
+
+BANNER = "papermill-error-cell-tag"  # papermill puts such a cell on top of a notebook that failed
+ADDRESS = re.compile(r" at 0x[0-9a-fA-F]{6,}")
+
+
+def run(source: Path, target: Path, parameters: dict, progress: bool = True) -> None:
+    """Execute ``source`` with ``parameters`` from the current folder and put the result at ``target``.
+
+    Raises StudyError for an unknown parameter, a notebook without a kernel's name, and a cell that fails.
+    """
+    source, target = Path(source), Path(target)
+    check_parameters(source, parameters)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".{target.stem}.partial.ipynb")
+    failed = target.with_name(f"{target.stem}.failed.ipynb")
+    started = time.monotonic()
+    try:
+        _execute(source, partial, failed, parameters, progress)
+        notebook = nbformat.read(partial, as_version=4)
+        if found := problems(notebook):
+            raise StudyError(f"{source}: {found[0]}. The notebook as far as it got: {failed}")
+        for line in clean(notebook, source, target, parameters):
+            print(f"{source.stem}: {line}", file=sys.stderr)
+        _write(notebook, target)
+        failed.unlink(missing_ok=True)
+    except StudyError:
+        if partial.exists():
+            os.replace(partial, failed)
+        raise
+    finally:
+        partial.unlink(missing_ok=True)
+    cells = sum(cell.cell_type == "code" for cell in notebook.cells)
+    print(f"{source.stem}: {cells} cells in {time.monotonic() - started:.0f} s -> {target}", file=sys.stderr)
+
+
+def _execute(source: Path, partial: Path, failed: Path, parameters: dict, progress: bool) -> None:
+    """papermill, quiet, with a kernel that listens on a private socket file instead of a network port."""
+    import logging
+
+    import papermill
+    from nbclient.exceptions import CellTimeoutError, DeadKernelError
+
+    logging.getLogger("papermill").setLevel(logging.ERROR)
+    bar = {"desc": f"{source.stem:>12}", "ncols": 80, "leave": False, "unit": "cell"}
+    so_far = f"The notebook as far as it got: {failed}"
+    try:
+        with tempfile.TemporaryDirectory(prefix="wsl-") as folder:
+            papermill.execute_notebook(
+                str(source),
+                str(partial),
+                parameters=parameters,
+                kernel_name="python3",
+                language="python",
+                progress_bar=bar if progress and sys.stderr.isatty() else False,
+                cwd=os.getcwd(),
+                kernel_manager_class=_kernel_manager(Path(folder)),
+            )
+    except papermill.PapermillExecutionError as error:
+        raise StudyError(
+            f"{source}, cell {error.cell_index}, line `{_first_line(error.source)}`: "
+            f"{error.ename}: {_first_line(str(error.evalue), 300)}. {so_far}"
+        ) from None
+    except (DeadKernelError, CellTimeoutError) as error:
+        raise StudyError(
+            f"{source}: the kernel died ({type(error).__name__}); most often the machine is out "
+            f"of memory, so run fewer jobs at a time (CORES=1). {so_far}"
+        ) from None
+
+
+def _kernel_manager(folder: Path):
+    """A kernel manager whose sockets lie in ``folder`` (short path: a socket name may have 107 bytes)."""
+    from jupyter_client import AsyncKernelManager
+
+    class SocketKernelManager(AsyncKernelManager):
+        def __init__(self, **options):
+            super().__init__(**options)
+            if os.name == "posix":
+                self.transport = "ipc"
+                self.connection_file = str(folder / "kernel.json")
+                self.ip = str(folder / "k")
+
+    return SocketKernelManager
+
+
+def check_parameters(source: Path, parameters: dict) -> None:
+    """Raise StudyError unless ``source`` is a notebook that declares each of ``parameters``."""
+    notebook = read(source)
+    spec = notebook.metadata.get("kernelspec", {})
+    if not spec.get("name") or not spec.get("language"):
+        raise StudyError(
+            f"{source}: its metadata name no kernel and language; add "
+            '"kernelspec": {"name": "python3", "language": "python", ...}'
+        )
+    if not parameters:
+        return
+    import papermill
+
+    known = papermill.inspect_notebook(str(source))
+    for name in parameters:
+        if name not in known:
+            has = ", ".join(known) or "no cell tagged 'parameters'"
+            raise StudyError(f"{source}: unknown parameter {name!r}; it has {has}")
+
+
+def read(path: Path) -> nbformat.NotebookNode:
+    """The notebook at ``path``; StudyError when it is absent or not a notebook."""
+    try:
+        return nbformat.read(path, as_version=4)
+    except FileNotFoundError:
+        raise StudyError(f"{path}: no such notebook") from None
+    except Exception as error:  # nbformat raises several unrelated types for a file that is no notebook
+        raise StudyError(f"{path}: not a Jupyter notebook ({_first_line(str(error))})") from None
+
+
+def problems(notebook: nbformat.NotebookNode) -> list[str]:
+    """Reasons why an executed notebook must not be published; empty for a whole one.
+
+    A site builder takes a page that holds a traceback without complaint, so this gate is what keeps it out.
+    """
+    found = []
+    if notebook.metadata.get("papermill", {}).get("exception"):
+        found.append("papermill recorded an exception")
+    for index, cell in enumerate(notebook.cells):
+        if BANNER in cell.metadata.get("tags", []):
+            found.append(f"cell {index} is papermill's error banner")
+        if cell.cell_type != "code":
+            continue
+        for output in cell.outputs:
+            if output.output_type == "error":
+                found.append(f"cell {index} ends in {output.ename}: {_first_line(output.evalue)}")
+        status = cell.metadata.get("papermill", {}).get("status")
+        if status != "completed":
+            found.append(f"cell {index} was not run to its end (status: {status or 'none'})")
+    return found
+
+
+def gate(path: Path) -> None:
+    """Raise StudyError unless the executed notebook at ``path`` is whole."""
+    if found := problems(read(path)):
+        raise StudyError(f"{path}: {'; '.join(found)}. Run it again: tools.notebook run SOURCE {path}")
+
+
+def clean(notebook: nbformat.NotebookNode, source: Path, target: Path, parameters: dict) -> list[str]:
+    """Make an executed notebook a function of its source and its results; returns what it left out.
+
+    In place: papermill's and the kernel's times, random ids, memory addresses and stderr go. Where parameters
+    were given, the cells with defaults and values leave the page; a line at its end tells the command.
+    """
+    left_out = []
+    notebook.metadata["papermill"] = {"parameters": parameters}
+    for index, cell in enumerate(notebook.cells):
+        tags = cell.metadata.get("tags", [])
+        if "injected-parameters" in tags:
+            cell["id"] = "injected-parameters"
+        if parameters and {"parameters", "injected-parameters"} & set(tags):
+            cell.metadata["tags"] = [*tags, "remove-cell"]
+        cell.metadata.pop("execution", None)
+        if cell.cell_type == "code":
+            cell.metadata["papermill"] = {"status": cell.metadata["papermill"]["status"]}
+            for output in cell.outputs:
+                if output.output_type == "stream" and output.name == "stderr":
+                    left_out.append(f"cell {index} wrote to stderr: {_first_line(output.text, 200)}")
+            cell.outputs = [_steady(o) for o in cell.outputs if o.get("name") != "stderr"]
+        else:
+            cell.metadata.pop("papermill", None)
+    notebook.cells.append(_rerun_line(source, target, parameters))
+    return left_out
+
+
+def _steady(output: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """The output without addresses in memory, which differ from run to run in a plain ``repr``."""
+    if "text" in output:
+        output.text = ADDRESS.sub("", output.text)
+    if isinstance(plain := output.get("data", {}).get("text/plain"), str):
+        output.data["text/plain"] = ADDRESS.sub("", plain)
+    return output
+
+
+def _rerun_line(source: Path, target: Path, parameters: dict) -> nbformat.NotebookNode:
+    """The last cell of a page: which notebook made it, and the command to make it again."""
+    options = [w for name, value in parameters.items() for w in ("-p", name, yaml_text(value))]
+    words = ["python", "-m", "tools.notebook", "run", source.as_posix(), target.as_posix(), *options]
+    text = (
+        f'<p class="rerun"><b>Rerun this page:</b> <code>{escape(shlex.join(words))}</code>, then '
+        "<code>python -m tools.site build</code>.</p>"
+    )
+    cell = nbformat.v4.new_markdown_cell(text)
+    cell["id"] = "rerun-this-page"
+    return cell
+
+
+def yaml_text(value) -> str:
+    """``value`` as one line of YAML, the form that ``-p`` reads."""
+    return yaml.safe_dump(value, default_flow_style=True, width=10**6).rstrip().removesuffix("\n...")
+
+
+def _write(notebook: nbformat.NotebookNode, path: Path) -> None:
+    partial = path.with_name(f".{path.name}.tmp")
+    try:
+        nbformat.write(notebook, partial)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _first_line(text: str, width: int = 90) -> str:
+    line = next((line for line in text.strip().splitlines() if line.strip()), "")
+    return line if len(line) <= width else line[:width] + "..."
+
+
+def parse_parameters(pairs: list[list[str]]) -> dict:
+    """``-p NAME VALUE`` pairs as a dictionary; values are YAML: ``3`` is a number, ``[0, 1]`` a list."""
+    parameters = {}
+    for name, value in pairs:
+        if name in parameters:
+            raise StudyError(f"-p {name}: given twice")
+        try:
+            parameters[name] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise StudyError(f"-p {name}: {value!r} is not a YAML value; quote it") from None
+    return parameters
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.notebook", description="Run or check one notebook of the book."
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    one = commands.add_parser("run", help="execute SOURCE and put the result at TARGET, whole or not at all")
+    one.add_argument("source", type=Path)
+    one.add_argument("target", type=Path)
+    one.add_argument("-p", dest="parameters", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))
+    one.add_argument("--no-progress", action="store_true", help="no progress bar, even on a terminal")
+    check = commands.add_parser("check", help="exit 2 unless each executed notebook is whole")
+    check.add_argument("notebooks", type=Path, nargs="+")
+    args = parser.parse_args(argv)
+    try:
+        if args.command == "run":
+            run(args.source, args.target, parse_parameters(args.parameters), not args.no_progress)
+        else:
+            for path in args.notebooks:
+                gate(path)
+    except StudyError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted; nothing half-made was left behind", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,371 @@
+"""Build the site from the book's pages and the executed notebooks, and prove that it stands.
+
+Command line::
+
+    python -m tools.site build                      _build/html from book/ and book/executed/
+    python -m tools.site check [_build/html]        every page, by reading it and in a headless Chromium
+    python -m tools.site pdf [_build/book.pdf]      the whole book as one PDF
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import yaml
+
+from tools.notebook import gate
+from wsl.errors import StudyError
+
+STAGE, SITE = Path("_build/src"), Path("_build/html")
+
+
+# -------------------------------------------------------------------------------- building
+
+
+def toc_pages(toc: Path) -> list[str]:
+    """Page names of a Jupyter Book table of contents, the root first."""
+    content = yaml.safe_load(toc.read_text(encoding="utf8"))
+
+    def walk(node) -> list[str]:
+        if isinstance(node, list):
+            return [page for item in node for page in walk(item)]
+        if isinstance(node, dict):
+            own = [node[key] for key in ("root", "file") if key in node]
+            return own + [page for key in ("parts", "chapters", "sections") for page in walk(node.get(key))]
+        return []
+
+    return walk(content)
+
+
+def stage(book: Path, folder: Path) -> None:
+    """Lay the pages of ``book`` and the executed notebooks side by side in ``folder``.
+
+    So a link is the page's bare name wherever it is written, and the landing page is a notebook. Files that
+    are already there and equal keep their time (an incremental build re-reads only what changed); others go.
+    """
+    sources = {}
+    for path in book.rglob("*"):
+        name = path.relative_to(book)
+        hidden = any(part.startswith((".", "__pycache__")) for part in name.parts)
+        if path.is_file() and not hidden and not name.name.endswith(".failed.ipynb"):
+            sources[Path(*name.parts[1:]) if name.parts[0] == "executed" else name] = path
+    for name, path in sources.items():
+        target = folder / name
+        if not target.exists() or target.read_bytes() != path.read_bytes():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
+    for path in folder.rglob("*"):
+        if path.is_file() and path.relative_to(folder) not in sources:
+            path.unlink()
+
+
+def prepare(root: Path) -> list[str]:
+    """Check that each page of the table of contents exists and is whole, then stage; returns the names."""
+    book = root / "book"
+    pages = toc_pages(book / "_toc.yml")
+    for page in pages:
+        notebook = book / "executed" / f"{page}.ipynb"
+        if notebook.exists():
+            gate(notebook)
+        elif not (book / f"{page}.md").exists():
+            raise StudyError(
+                f"{notebook}: the page {page!r} was not made yet; run `make book`, or "
+                f"`python -m tools.notebook run notebooks/{page}.ipynb {notebook}`"
+            )
+    stage(book, root / STAGE)
+    return pages
+
+
+def build(root: Path = Path(".")) -> Path:
+    """Build ``_build/html`` with Jupyter Book, any warning being an error; returns the landing page."""
+    site = root / SITE
+    landing, listed = site / "index.html", site.parent / "pages.txt"
+    pages = prepare(root)
+    if not listed.exists() or listed.read_text() != "\n".join(pages):  # pages came or went: no leftovers
+        shutil.rmtree(site, ignore_errors=True)
+        shutil.rmtree(site.parent / ".doctrees", ignore_errors=True)
+    # Sphinx sees changed pages by itself, but copies changed styles and scripts only when some page changed.
+    look = [root / "_config.yml", *(root / "book/_static").rglob("*"), *(root / "book/_ext").glob("*.py")]
+    built = landing.stat().st_mtime if landing.exists() else 0
+    fresh = any(path.stat().st_mtime > built for path in look)
+    _jupyter_book(root, "--builder", "html", *(["--all"] if fresh else []))
+    if not landing.exists():
+        raise StudyError(f"{landing}: Jupyter Book made no page; is its version 1.x installed?")
+    listed.write_text("\n".join(pages))
+    return landing
+
+
+def _jupyter_book(root: Path, *options: str) -> None:
+    """Run Jupyter Book on the staged pages; what it says goes to a log, its warnings to the error."""
+    words = ["build", str(STAGE), "--config", "_config.yml", "--path-output", ".", "-W", "-n", "--keep-going"]
+    log = root / SITE.parent / "build.log"
+    command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", *words, *options]
+    done = subprocess.run(
+        command,
+        cwd=root,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    log.write_text(done.stdout)
+    if done.returncode:
+        (root / SITE / "index.html").unlink(missing_ok=True)  # a half-right site must not look whole
+        plain = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout)
+        said = [line for line in plain.splitlines() if re.search("WARNING|ERROR|Error", line)]
+        said = (said or plain.splitlines()[-5:])[:20]
+        raise StudyError("\n  ".join(["Jupyter Book failed:", *said, f"all of it: {log}"]))
+
+
+def pdf(target: Path, root: Path = Path(".")) -> None:
+    """Print the whole book into one PDF: a single page by Sphinx, printed by Chromium."""
+    from tools.browser import Browser
+
+    program = _chromium(required=True)
+    prepare(root)
+    _jupyter_book(root, "--builder", "custom", "--custom-builder", "singlehtml")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with Browser(program, timeout=180) as browser:
+        browser.open(root / SITE.parent / "singlehtml" / "index.html")
+        browser.pdf(target)
+
+
+def _chromium(required: bool) -> str | None:
+    from tools.browser import find_chromium
+
+    program = find_chromium()
+    if program is None and required:
+        raise StudyError("no Chromium found; install it (Debian: apt install chromium) or set CHROMIUM=/path")
+    return program
+
+
+# -------------------------------------------------------------------------------- checking
+
+
+@dataclass
+class Page:
+    """What one HTML file refers to and shows."""
+
+    links: list[str] = field(default_factory=list)  # href of <a>
+    resources: list[str] = field(default_factory=list)  # what the browser loads by itself
+    anchors: set[str] = field(default_factory=set)  # every id and name
+    styles: list[str] = field(default_factory=list)  # style sheets written in the page
+    traceback: bool = False
+
+
+LOADED = {
+    "script": "src",
+    "img": "src",
+    "iframe": "src",
+    "embed": "src",
+    "audio": "src",
+    "video": "src",
+    "source": "src",
+    "object": "data",
+    "image": "href",
+}
+LOADED_LINKS = {"stylesheet", "icon", "preload", "modulepreload", "manifest", "preconnect", "dns-prefetch"}
+CSS_ADDRESS = re.compile(r"""(?:url\(\s*|@import\s+)["']?([^"')\s;]+)""")
+TRACEBACK = "Traceback (most recent call last)"
+
+
+class _Reader(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.page, self._in_style, self._text = Page(), False, []
+
+    def handle_starttag(self, tag, attrs):
+        attrs = {name: value or "" for name, value in attrs}
+        page = self.page
+        page.anchors |= {attrs[key] for key in ("id", "name") if attrs.get(key)}
+        if tag == "a" and "href" in attrs:
+            page.links.append(attrs["href"])
+        if tag == "link" and set(attrs.get("rel", "").split()) & LOADED_LINKS:
+            page.resources.append(attrs.get("href", ""))
+        if attrs.get(LOADED.get(tag, "")):
+            page.resources.append(attrs[LOADED[tag]])
+        if "style" in attrs:
+            page.styles.append(attrs["style"])
+        if "traceback" in attrs.get("class", "").split():  # how an error output is marked
+            page.traceback = True
+        self._in_style = tag == "style"
+
+    handle_startendtag = handle_starttag
+
+    def handle_endtag(self, tag):
+        self._in_style = False
+
+    def handle_data(self, data):
+        if self._in_style:
+            self.page.styles.append(data)
+        elif TRACEBACK in data:
+            self.page.traceback = True
+
+
+def read_page(path: Path) -> Page:
+    reader = _Reader()
+    reader.feed(path.read_text(encoding="utf8"))
+    return reader.page
+
+
+def is_external(address: str) -> bool:
+    """Whether a browser would go to the network for ``address``."""
+    return urlsplit(address).scheme in ("http", "https", "ws", "wss", "ftp") or address.startswith("//")
+
+
+class Report:
+    """Counts checks; a failed one is printed at once."""
+
+    def __init__(self):
+        self.passed = self.failed = 0
+
+    def __call__(self, ok: bool, where: Path | str, claim: str, found: object = "") -> None:
+        self.passed, self.failed = self.passed + bool(ok), self.failed + (not ok)
+        if not ok:
+            print(f"FAIL {where}: not so: {claim}" + (f" ({found})" if found else ""))
+
+
+def check(site: Path, pages: list[str] | None = None, require_browser: bool = False) -> Report:
+    """Check every page of a built site; ``pages`` names those that must be there."""
+    site = Path(site)
+    if not site.is_dir():
+        raise StudyError(f"{site}: no such folder; build the site first: python -m tools.site build")
+    report = Report()
+    files = sorted(path for path in site.rglob("*.html") if "_static" not in path.relative_to(site).parts)
+    if not files:
+        raise StudyError(f"{site}: holds no page")
+    read = {path.resolve(): read_page(path) for path in files}
+    for name in pages or []:
+        report((site / f"{name}.html").exists(), f"{name}.html", "a page of the table of contents is there")
+    for path in files:
+        _check_file(report, site, path, read)
+    for path in sorted(site.rglob("*.css")):
+        _check_styles(report, path.relative_to(site), path.parent, [path.read_text(encoding="utf8")])
+    for path in sorted((site / "_sources").rglob("*.ipynb")):
+        _check_notebook(report, site, path)
+    if program := _chromium(require_browser):
+        _check_in_browser(report, program, site, files)
+    else:
+        print(
+            "no Chromium found: opening, console, requests and narrow screen were NOT checked "
+            "(apt install chromium, or CHROMIUM=/path)"
+        )
+    return report
+
+
+def _check_file(report: Report, site: Path, path: Path, read: dict[Path, Page]) -> None:
+    page, name = read[path.resolve()], path.relative_to(site)
+    report(not page.traceback, name, "the page shows no traceback")
+    outside = [address for address in page.resources if is_external(address)]
+    report(not outside, name, "the page loads nothing from the network", ", ".join(outside))
+    _check_styles(report, name, path.parent, page.styles)
+    broken = [link for link in page.links + page.resources if not _resolves(link, path, read)]
+    report(not broken, name, "every internal link leads somewhere", ", ".join(dict.fromkeys(broken)))
+
+
+def _check_styles(report: Report, name: Path, folder: Path, styles: list[str]) -> None:
+    found = [address for style in styles for address in CSS_ADDRESS.findall(style)]
+    outside = [address for address in found if is_external(address)]
+    report(not outside, name, "no style loads from the network", ", ".join(outside))
+
+
+def _check_notebook(report: Report, site: Path, path: Path) -> None:
+    try:
+        gate(path)
+        report(True, path.relative_to(site), "")
+    except StudyError as error:
+        report(False, path.relative_to(site), "the notebook behind the page ran to its end", error)
+
+
+def _resolves(address: str, page: Path, read: dict[Path, Page]) -> bool:
+    """Whether a relative address leads to a file, and its fragment to an anchor there."""
+    parts = urlsplit(address)
+    if parts.scheme or parts.netloc:
+        return True
+    target = (page.parent / unquote(parts.path)).resolve() if parts.path else page.resolve()
+    if target.is_dir():
+        target /= "index.html"
+    if not target.exists():
+        return False
+    if not parts.fragment or target not in read:
+        return True
+    return unquote(parts.fragment) in read[target].anchors | {"top"}
+
+
+# Moves every slider over its range and sorts every table by every column, as a reader would.
+USE = """
+for (const slider of document.querySelectorAll('input[type=range]'))
+  for (const at of [slider.min, slider.max]) {
+    slider.value = at;
+    slider.dispatchEvent(new Event('input', {bubbles: true}));
+  }
+for (const button of document.querySelectorAll('th button')) button.click();
+for (const button of document.querySelectorAll('button.theme-switch-button')) button.click();
+"""
+UNSET = "[...document.querySelectorAll('.math')].filter(e => !e.querySelector('mjx-container')).length"
+MATH_ERRORS = "document.querySelectorAll('mjx-merror').length"
+EXCESS = "document.documentElement.scrollWidth - window.innerWidth"
+
+
+def _check_in_browser(report: Report, program: str, site: Path, files: list[Path]) -> None:
+    from tools.browser import Browser
+
+    with Browser(program) as browser:
+        for path in files:
+            name = path.relative_to(site)
+            browser.resize(1280)
+            try:
+                browser.open(path)
+                browser.evaluate(USE)
+                unset = browser.evaluate(UNSET) + browser.evaluate(MATH_ERRORS)
+                browser.resize(360)
+                excess = browser.evaluate(EXCESS)
+            except StudyError as error:
+                report(False, name, "the page opens from its file", error)
+                continue
+            outside = [address for address in browser.requests() if is_external(address)]
+            report(True, name, "the page opens from its file")
+            report(not outside, name, "the open page asks nothing of the network", ", ".join(outside))
+            report(not browser.errors(), name, "the console shows no error", "; ".join(browser.errors()))
+            report(not unset, name, "every formula is set", f"{unset} not")
+            report(excess <= 0, name, "the page fits a screen 360 pixels wide", f"{excess} pixels too wide")
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tools.site", description="Build, check or print the site.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("build", help="build _build/html")
+    one = commands.add_parser("check", help="prove that the built site opens offline and is whole")
+    one.add_argument("site", type=Path, nargs="?", default=SITE)
+    one.add_argument("--toc", type=Path, default=Path("book/_toc.yml"), help="the pages that must be there")
+    one.add_argument("--require-browser", action="store_true", help="fail where there is no Chromium")
+    one = commands.add_parser("pdf", help="print the book")
+    one.add_argument("target", type=Path, nargs="?", default=SITE.parent / "book.pdf")
+    args = parser.parse_args(argv)
+    try:
+        if args.command == "build":
+            print(build())
+        elif args.command == "pdf":
+            pdf(args.target)
+            print(args.target)
+        else:
+            pages = toc_pages(args.toc) if args.toc.exists() else None
+            report = check(args.site, pages, args.require_browser)
+            print(f"{report.passed} passed, {report.failed} failed")
+            return int(report.failed > 0)
+    except StudyError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

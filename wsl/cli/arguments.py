@@ -1,0 +1,84 @@
+"""Arguments that several subcommands share, and what they mean."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from wsl.errors import StudyError
+
+RAW = argparse.RawDescriptionHelpFormatter
+PROFILE_HELP = "a profile's name (scenes, scenes-coco, voc-sample, coco-sample, voc2012, coco2014), or a TOML file"
+
+
+def add_dataset_arguments(p: argparse.ArgumentParser, required: bool = True) -> None:
+    """--voc ROOT --year Y --split S, or --coco JSON [--images DIR]: see `check_dataset_arguments`."""
+    source = p.add_mutually_exclusive_group(required=required)
+    source.add_argument(
+        "--voc", metavar="ROOT", help="VOCdevkit folder (its parent, or VOC<year> itself, will do)"
+    )
+    source.add_argument("--coco", metavar="JSON", help="instances_<split>.json of COCO")
+    p.add_argument("--year", help="with --voc: 2007, 2012, ... (folder VOC<year>)")
+    p.add_argument("--split", help="with --voc: train, val, trainval, test (file ImageSets/Main/<split>.txt)")
+    p.add_argument(
+        "--images", metavar="DIR", help="with --coco: folder of the image files (default: <split>/)"
+    )
+
+
+def check_dataset_arguments(args: argparse.Namespace) -> None:
+    if args.voc is not None and not (args.year and args.split):
+        raise StudyError(f"--voc {args.voc}: needs --year and --split, e.g. --year 2007 --split val")
+    if args.voc is not None and args.images is not None:
+        raise StudyError("--images goes with --coco; --voc finds its images in JPEGImages")
+    if args.coco is not None and (args.year or args.split):
+        raise StudyError("--year and --split go with --voc; with --coco the JSON names the split")
+
+
+def load_dataset(args: argparse.Namespace):
+    """The `Dataset` that the arguments of `add_dataset_arguments` name."""
+    from wsl.data import coco, voc
+
+    check_dataset_arguments(args)
+    return (
+        voc.load(args.voc, args.year, args.split)
+        if args.voc is not None
+        else coco.load(args.coco, args.images)
+    )
+
+
+def check_measure_arguments(args: argparse.Namespace) -> None:
+    if not args.tolerance >= 0:
+        raise StudyError(f"--tolerance {args.tolerance:g}: expected a number of pixels >= 0, or inf")
+    if args.bootstrap < 0 or args.seed < 0:
+        raise StudyError("--bootstrap and --seed: expected integers >= 0")
+
+
+def warn(message: str) -> None:
+    print(f"warning: {message}", file=sys.stderr)
+
+
+def add_profile_arguments(p: argparse.ArgumentParser, several: bool = False) -> None:
+    p.add_argument("profile", metavar="PROFILE", nargs="+" if several else None, help=PROFILE_HELP)
+    p.add_argument("--voc-root", metavar="DIR", help="folder of VOCdevkit, for profiles in the VOC layout")
+    p.add_argument("--coco-root", metavar="DIR", help="folder with annotations/, for profiles in the COCO layout")
+    p.add_argument("--trunk", help="frozen network in place of the profile's (efficientnet_lite0, alexnet, ...)")
+    p.add_argument("--weights", metavar="FILE", help="the trunk's weights: a local .safetensors, .npz or .pth file")
+    p.add_argument("--convention", help="what pixels these weights expect: imagenet, caffe or lite")
+    p.add_argument("--runs", type=Path, default=Path("runs"), metavar="DIR", help="where runs lie (default: runs)")
+
+
+def profile_of(args: argparse.Namespace, name: str | None = None):
+    """The profile that the arguments name, with their changes."""
+    from wsl.profile import load_profile
+
+    profile = load_profile(name or args.profile)
+    root = args.voc_root if profile.layout == "voc" else args.coco_root
+    changes = {"root": root, "trunk": args.trunk, "weights": args.weights, "convention": args.convention}
+    return load_profile(name or args.profile, **changes)
+
+
+def add_head_arguments(p: argparse.ArgumentParser) -> None:
+    p.add_argument("--head", type=Path, metavar="FILE", help="a head of `wsl train` in place of the shipped one")
+    p.add_argument("--weights", metavar="FILE", type=Path, help="the trunk's weights, if they are a local file")
+    p.add_argument("--convention", help="what pixels these weights expect: imagenet, caffe or lite")

@@ -1,0 +1,177 @@
+"""The command line `wsl`. One function a subcommand; heavy imports stay inside them, so that --help is quick.
+
+To add a subcommand: write `run_<name>(args) -> int` and `add_<name>(subparsers)`, and list the latter in
+`parser`. Bad input raises StudyError anywhere below: printed as `error: ...`, exit status 2.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+
+from wsl import __version__
+from wsl.cli import compare as cli_compare
+from wsl.cli import study as cli_study
+from wsl.cli.arguments import (
+    RAW,
+    add_dataset_arguments,
+    check_dataset_arguments,
+    check_measure_arguments,
+    load_dataset,
+    warn,
+)
+from wsl.errors import StudyError
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = parser().parse_args(argv)
+    try:
+        status = args.run(args) or 0
+        sys.stdout.flush()
+        return status
+    except StudyError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # `wsl ... | head`: the reader has gone, which is no error
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        print("\ninterrupted", file=sys.stderr)
+        return 130
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(
+        prog="wsl",
+        formatter_class=RAW,
+        description="Is object localization for free? A reproducibility study.\n\n"
+        "Every subcommand explains itself: wsl COMMAND --help",
+    )
+    top.add_argument("--version", action="version", version=f"wsl {__version__}")
+    subparsers = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for add in (add_data, add_evaluate, cli_compare.add_compare, *cli_study.COMMANDS):
+        add(subparsers)
+    return top
+
+
+# ---- wsl evaluate
+
+
+def add_evaluate(subparsers) -> None:
+    p = subparsers.add_parser(
+        "evaluate",
+        formatter_class=RAW,
+        help="average precision and location average precision of any table of predictions",
+        description="""\
+Average precision (AP) of image classification and of location prediction, for any system.
+
+PRED is a CSV or Parquet file with one row per image and class:
+
+  image,class,score,x,y
+  000012,car,3.1,241.5,180.0
+
+  image   VOC image id with its leading zeros, or COCO image id
+  class   class name, as in the data set
+  score   any finite number; a higher one ranks the image higher
+  x, y    predicted point in pixels of the original image, 0-based; empty in every row if there is none
+
+Further columns are ignored. An absent row is legal: the image is then ranked last for that class. Ties keep
+the order of the data set. AP is that of the PASCAL VOC devkit (2010 and later). A location counts as right if
+the point lies in a box of the class grown by the tolerance on every side.""",
+        epilog="""\
+examples:
+  wsl evaluate mine.csv --voc VOCdevkit --year 2007 --split val
+  wsl evaluate mine.parquet --coco annotations/instances_val2014.json --bootstrap 1000 --json""",
+    )
+    p.add_argument("pred", metavar="PRED", help="CSV or Parquet table of predictions")
+    add_dataset_arguments(p)
+    p.add_argument("--tolerance", type=float, default=18.0, metavar="PX", help="pixels, or inf (default: 18)")
+    p.add_argument(
+        "--bootstrap", type=int, default=0, metavar="N", help="95%% intervals from N resamples of images"
+    )
+    p.add_argument("--seed", type=int, default=0, metavar="S", help="seed of the resamples (default: 0)")
+    p.add_argument(
+        "--json", action="store_true", help="print one JSON object (values 0..1) instead of a table"
+    )
+    p.set_defaults(run=run_evaluate)
+
+
+def run_evaluate(args: argparse.Namespace) -> int:
+    from wsl.evaluation import evaluate, predictions
+
+    check_measure_arguments(args)
+    table = predictions.read(args.pred, only_needed=True)
+    dataset = load_dataset(args)
+    scored = evaluate.from_predictions(table, dataset, args.pred)
+    frame = evaluate.evaluate(scored, args.tolerance, n_bootstrap=args.bootstrap, seed=args.seed)
+
+    without = [name for name, n in zip(frame["class"], frame["n_pos"], strict=True) if n == 0]
+    if scored.missing:
+        total = scored.scores.size
+        warn(f"{args.pred}: {scored.missing} of {total} (image, class) rows are missing; ranked last")
+    if scored.distance is None:
+        warn(f"{args.pred}: no row has a location (x, y); location AP is not computed")
+    if without:
+        warn(f"{dataset.name}: no positives for {', '.join(without)}; left out of mAP")
+    if args.json:
+        print(json.dumps(evaluate.to_json(frame, scored, args.tolerance), allow_nan=False))
+    else:
+        print(f"{args.pred} on {dataset.name}: {len(dataset)} images, tolerance {args.tolerance:g} px\n")
+        print(evaluate.to_text(frame))
+    return 0
+
+
+# ---- wsl data
+
+
+def add_data(subparsers) -> None:
+    p = subparsers.add_parser(
+        "data", help="draw scenes, check a data set on disk", description="Work on data sets."
+    )
+    commands = p.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for add in (cli_study.add_data_scenes, add_data_check):
+        add(commands)
+
+
+def add_data_check(subparsers) -> None:
+    p = subparsers.add_parser(
+        "check",
+        formatter_class=RAW,
+        help="read every annotation and image of a split and report what is wrong",
+        description="Read every annotation and decode every image of a split. Up to 20 problems are shown.",
+        epilog="""\
+examples:
+  wsl data check --voc VOCdevkit --year 2012 --split train
+  wsl data check --coco annotations/instances_val2014.json""",
+    )
+    add_dataset_arguments(p)
+    p.set_defaults(run=run_data_check)
+
+
+def run_data_check(args: argparse.Namespace) -> int:
+    from functools import partial
+
+    from tqdm import tqdm
+
+    from wsl.data import check
+
+    check_dataset_arguments(args)
+    progress = partial(tqdm, desc="checking", unit="image")
+    if args.voc is not None:
+        problems = check.check_voc(args.voc, args.year, args.split, progress)
+    else:
+        problems = check.check_coco(args.coco, args.images, progress)
+    if problems:
+        rest = len(problems) - check.SHOWN
+        more = [f"... and {rest} more"] if rest > 0 else []
+        lines = [f"{len(problems)} problem(s)", *problems[: check.SHOWN], *more]
+        raise StudyError("\n  ".join(lines))
+    dataset = load_dataset(args)
+    print(f"{dataset.name}: {len(dataset)} images, {len(dataset.boxes)} boxes, no problem found")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,114 @@
+"""What every reader of annotations returns: images, image-level labels and boxes, as plain numpy arrays.
+
+`wsl.data.voc.load` and `wsl.data.coco.load` fill a `Dataset`; what uses it need not know which layout it came from.
+Labels follow the PASCAL devkit: +1 = at least one object of the class that is neither difficult nor a crowd,
+0 = only such objects, -1 = absent. Boxes are 0-based pixels of the original image.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+# Official boxes may overshoot the image by a rounding error (COCO: fractions of a pixel; VOC: column 0).
+BOX_SLACK = 1.0
+
+
+@dataclass(frozen=True)
+class Boxes:
+    """M boxes, in the order of the images and, within an image, of its annotation."""
+
+    image: np.ndarray  # (M,) int64 index into Dataset.images
+    cls: np.ndarray  # (M,) int64 index into Dataset.classes
+    xyxy: np.ndarray  # (M, 4) float64 x0 y0 x1 y1, pixels, 0-based. VOC: XML minus 1. COCO: x, y, x+w, y+h
+    ignored: np.ndarray  # (M,) bool: difficult (VOC) or crowd (COCO)
+    pose: tuple[str, ...]  # (M,) the <pose> text of VOC, "" for COCO
+
+    def __len__(self) -> int:
+        return len(self.image)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """N images of K classes."""
+
+    name: str  # shown to people, e.g. "VOC2007 val"
+    classes: tuple[str, ...]  # K
+    images: tuple[str, ...]  # N ids, in the order of the list or JSON, exactly as written there
+    files: tuple[Path, ...]  # N image files; readers do not need them to exist
+    sizes: np.ndarray  # (N, 2) int64 width, height
+    labels: np.ndarray  # (N, K) int8 in {-1, 0, +1}
+    boxes: Boxes
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def subset(self, indices: Iterable[int]) -> Dataset:
+        """The images at `indices` (positions; a boolean mask is one too), in that order, with their boxes."""
+        indices = np.asarray(indices)
+        indices = np.flatnonzero(indices) if indices.dtype == bool else indices.astype(np.int64)
+        if len(np.unique(indices)) != len(indices):
+            raise ValueError("subset: an index occurs twice")
+        new_index = np.full(len(self), -1)
+        new_index[indices] = np.arange(len(indices))
+        kept = np.flatnonzero(new_index[self.boxes.image] >= 0)
+        kept = kept[np.argsort(new_index[self.boxes.image[kept]], kind="stable")]
+        boxes = Boxes(
+            image=new_index[self.boxes.image[kept]],
+            cls=self.boxes.cls[kept],
+            xyxy=self.boxes.xyxy[kept],
+            ignored=self.boxes.ignored[kept],
+            pose=tuple(self.boxes.pose[i] for i in kept),
+        )
+        return replace(
+            self,
+            images=tuple(self.images[i] for i in indices),
+            files=tuple(self.files[i] for i in indices),
+            sizes=self.sizes[indices],
+            labels=self.labels[indices],
+            boxes=boxes,
+        )
+
+    def digest(self) -> str:
+        """sha256 over classes, ids, sizes, labels and boxes: the same annotations, the same digest."""
+        sha = hashlib.sha256()
+        for texts in (self.classes, self.images, self.boxes.pose):
+            sha.update(("\n".join(texts) + "\0").encode())
+        b = self.boxes
+        arrays = ((self.sizes, "<i8"), (self.labels, "i1"), (b.image, "<i8"), (b.cls, "<i8"), (b.xyxy, "<f8"))
+        for array, dtype in (*arrays, (b.ignored, "?")):
+            sha.update(np.ascontiguousarray(array, dtype=dtype).tobytes())
+        return sha.hexdigest()
+
+
+def labels_from_boxes(boxes: Boxes, n_images: int, n_classes: int) -> np.ndarray:
+    """(N, K) int8 by the devkit's rule: +1 a box that counts, 0 only difficult or crowd ones, -1 none."""
+    labels = np.full((n_images, n_classes), -1, np.int8)
+    np.maximum.at(labels, (boxes.image, boxes.cls), np.where(boxes.ignored, 0, 1).astype(np.int8))
+    return labels
+
+
+def box_distance(xy: np.ndarray, dataset: Dataset) -> np.ndarray:
+    """How far each predicted point is from the nearest box of its class in its image.
+
+    xy: (N, K, 2) pixels, 0-based. Returns (N, K) float64: the L-infinity distance in pixels, 0 inside a box
+    (edges included), inf where the image has no box of the class, NaN where the point is NaN. Every box of
+    the class counts, difficult and crowd ones included. A point is a hit if the distance is at most the
+    tolerance: it then lies in a box grown by the tolerance on every side, x and y separately (the
+    paper's 18 px).
+    """
+    xy = np.asarray(xy, np.float64)
+    expected = (len(dataset), len(dataset.classes), 2)
+    if xy.shape != expected:
+        raise ValueError(f"box_distance: points have shape {xy.shape}, expected {expected}")
+    b = dataset.boxes
+    point = xy[b.image, b.cls]  # (M, 2)
+    outside = np.maximum(b.xyxy[:, :2] - point, point - b.xyxy[:, 2:]).max(axis=1)  # (M,)
+    distance = np.full(expected[:2], np.inf)
+    np.minimum.at(distance, (b.image, b.cls), np.maximum(outside, 0.0))
+    distance[np.isnan(xy).any(axis=2)] = np.nan
+    return distance

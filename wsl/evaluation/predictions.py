@@ -1,0 +1,353 @@
+"""The predictions table: one row per (image, class), the hinge between computing and judging.
+
+Needed columns: image, class, score, x, y. Our own runs carry more (see `SCHEMA`), so that they can be
+evaluated without the data set. Row order: image order of the data set, then class order. An absent row is
+legal: the image is then ranked last for that class. A system without locations leaves x and y empty in every
+row.
+
+A run is a folder `<root>/<profile>/<trunk>/<system>/seed<k>/` with `predictions.parquet` and `manifest.json`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from wsl.data.dataset import Dataset, box_distance
+from wsl.errors import StudyError
+from wsl.files import sha256, whole_file
+
+NEEDED = ("image", "class", "score", "x", "y")
+
+
+def _field(name: str, dtype: pa.DataType, description: str) -> pa.Field:
+    return pa.field(name, dtype, metadata={"description": description})
+
+
+SCHEMA = pa.schema(
+    [
+        _field("image", pa.string(), "image id, exactly as in the data set's list (VOC) or JSON (COCO)"),
+        _field("class", pa.string(), "class name"),
+        _field(
+            "score", pa.float32(), "class score by which images are ranked: mean over scales of the maximum"
+        ),
+        _field(
+            "x",
+            pa.float32(),
+            "predicted point, pixels of the original image, 0-based; map stretched to canvas",
+        ),
+        _field("y", pa.float32(), "as x, downwards"),
+        _field(
+            "label", pa.int8(), "truth: 1 present, 0 only difficult or crowd objects (dropped), -1 absent"
+        ),
+        _field(
+            "distance", pa.float64(), "pixels from (x, y) to the nearest box of the class; inf where none"
+        ),
+        _field("score_max", pa.float32(), "alternative score: maximum over scales"),
+        _field("x_centre", pa.float32(), "alternative point: receptive-field centre of the winning cell"),
+        _field("y_centre", pa.float32(), "as x_centre, downwards"),
+        _field("distance_centre", pa.float64(), "as distance, from (x_centre, y_centre)"),
+    ],
+    metadata={"description": "Predictions of one system: one row per (image, class). Coordinates in pixels."},
+)
+ALTERNATIVES = ("score_max", "x_centre", "y_centre", "distance_centre")  # what the sensitivity page asks for
+SCORES = ("score", "score_max")  # no two alike: stored byte by byte, which compresses; points repeat: as a dictionary
+# distance is float64 so that it says exactly what box_distance says of the float32 point in the file.
+
+
+# ---- read and write
+
+
+def read(path: str | Path, only_needed: bool = False) -> pd.DataFrame:
+    """Read and validate a CSV or Parquet table. Columns outside `SCHEMA` are ignored.
+
+    only_needed: read the five needed columns only, whatever the others hold (an outsider's table).
+    """
+    path = Path(path)
+    wanted = NEEDED if only_needed else tuple(SCHEMA.names)
+    try:
+        with open(path, "rb") as file:
+            magic = file.read(4)
+        if not magic:
+            raise StudyError(f"{path}: is empty; expected a table with columns {', '.join(NEEDED)}")
+        table = _read_parquet(path, wanted) if magic == b"PAR1" else _read_csv(path, wanted)
+    except FileNotFoundError:
+        raise StudyError(f"{path}: no such file; give a CSV or Parquet table of predictions") from None
+    except (OSError, pa.ArrowException) as error:
+        reason = str(error).splitlines()[0]
+        raise StudyError(f"{path}: cannot be read as CSV or Parquet ({reason}); write it again") from None
+    columns = {
+        name: _convert(table[name], SCHEMA.field(name).type, path, name) for name in table.column_names
+    }
+    df = pa.table(columns).to_pandas()
+    validate(df, str(path))
+    return df
+
+
+def _read_parquet(path: Path, wanted: tuple[str, ...]) -> pa.Table:
+    with pq.ParquetFile(path) as file:
+        names = file.schema_arrow.names
+        _check_columns(names, path)
+        return file.read(columns=[name for name in wanted if name in names], use_pandas_metadata=False)
+
+
+def _read_csv(path: Path, wanted: tuple[str, ...]) -> pa.Table:
+    with pa.csv.open_csv(path, convert_options=pa.csv.ConvertOptions(check_utf8=False)) as reader:
+        names = reader.schema.names
+    _check_columns(names, path)
+    text = {name: pa.string() for name in wanted if name in names}  # as text: ids keep their leading zeros
+    return pa.csv.read_csv(
+        path, convert_options=pa.csv.ConvertOptions(column_types=text, include_columns=list(text))
+    )
+
+
+def _check_columns(names: list[str], path: Path | str) -> None:
+    missing = [name for name in NEEDED if name not in names]
+    if missing:
+        raise StudyError(
+            f"{path}: lacks the column(s) {', '.join(missing)}; found {', '.join(map(str, names))}. Needed "
+            f"are "
+            f"{', '.join(NEEDED)} (x and y may be empty in every row, if the system predicts no location)"
+        )
+    repeated = sorted({name for name in names if names.count(name) > 1} & set(SCHEMA.names))
+    if repeated:
+        raise StudyError(f"{path}: has the column {repeated[0]} twice; remove one")
+
+
+def _convert(column: pa.ChunkedArray, target: pa.DataType, path: Path, name: str) -> pa.ChunkedArray:
+    """Text columns to text, all others to numbers in full precision (empty, NA and NaN become missing)."""
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if target == pa.string():
+        return _cast(column, pa.string(), path, name, "text")
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        column = pc.utf8_trim_whitespace(column)
+        words = pa.array(["", "na", "nan", "null", "none"], column.type)
+        column = pc.if_else(
+            pc.is_in(pc.utf8_lower(column), value_set=words), pa.scalar(None, column.type), column
+        )
+    column = _cast(column, pa.float64(), path, name, "a number")
+    return _cast(column, target, path, name, "a small whole number") if target == pa.int8() else column
+
+
+def _cast(
+    column: pa.ChunkedArray, target: pa.DataType, path: Path, name: str, wanted: str
+) -> pa.ChunkedArray:
+    try:
+        return column.cast(target)
+    except pa.ArrowException:
+        for row in range(len(column)):
+            try:
+                column.slice(row, 1).cast(target)
+            except pa.ArrowException:
+                value = column[row].as_py()
+                raise StudyError(
+                    f"{path}: column {name} reads {value!r} in row {row + 1}; expected {wanted}"
+                ) from None
+        raise StudyError(f"{path}: column {name} is of type {column.type}; expected {wanted}") from None
+
+
+def validate(df: pd.DataFrame, source: str) -> None:
+    """Raise StudyError unless `df` is a predictions table; `source` (a file) is named in the message."""
+    _check_columns(list(df.columns), source)
+    if df.empty:
+        raise StudyError(f"{source}: holds no prediction; expected one row per image and class")
+
+    def where(bad) -> str:
+        row = df.iloc[int(np.argmax(bad))]
+        return f"image {row['image']}, class {row['class']}"
+
+    for name in ("image", "class"):
+        bad = df[name].isna() | (df[name] == "")
+        if bad.any():
+            raise StudyError(f"{source}: column {name} is empty in row {int(np.argmax(bad)) + 1}; fill it in")
+    for bad, what in (
+        (np.isnan(df["score"]), "no score (NaN)"),
+        (np.isinf(df["score"]), "an infinite score"),
+    ):
+        if bad.any():
+            raise StudyError(
+                f"{source}: {where(bad)} has {what}, {int(bad.sum())} such row(s); give a finite number or "
+                f"leave "
+                f"the row out, which ranks the image last"
+            )
+    for pair in (("x", "y"), ("x_centre", "y_centre")):
+        if set(pair) <= set(df.columns):
+            _check_points(df[list(pair)].to_numpy(np.float64), source, where)
+    bad = df.duplicated(["image", "class"])
+    if bad.any():
+        raise StudyError(
+            f"{source}: {where(bad)} has two rows, {int(bad.sum())} such row(s); keep one of each"
+        )
+
+
+def _check_points(xy: np.ndarray, source: str, where) -> None:
+    absent = np.isnan(xy)  # (rows, 2)
+    if absent.any() and not absent.all():
+        bad = absent.any(axis=1)
+        raise StudyError(
+            f"{source}: {where(bad)} has no location, {int(bad.sum())} such row(s), but other rows have "
+            f"one; give "
+            f"x and y in every row, or in none if the system predicts no location"
+        )
+    if np.isinf(xy).any():
+        raise StudyError(f"{source}: {where(np.isinf(xy).any(axis=1))} has an infinite x or y; give pixels")
+
+
+def write(df: pd.DataFrame, path: str | Path, manifest: dict | None = None) -> None:
+    """Validate `df` and write it as Parquet (zstd), columns and types of `SCHEMA`, the manifest in the
+    metadata.
+
+    Numbers but the distances become float32: evaluate what `read` gives back, not what was in memory.
+    """
+    validate(df, str(path))
+    schema = pa.schema([SCHEMA.field(name) for name in SCHEMA.names if name in df.columns], SCHEMA.metadata)
+    table = pa.Table.from_pandas(df[schema.names], schema, preserve_index=False, safe=False)
+    metadata = {**SCHEMA.metadata, b"manifest": json.dumps(manifest or {}).encode()}
+    with whole_file(path) as temporary:
+        pq.write_table(table.replace_schema_metadata(metadata), temporary, compression="zstd", compression_level=19,
+                       use_dictionary=[name for name in schema.names if name not in SCORES],
+                       use_byte_stream_split=[name for name in schema.names if name in SCORES])
+
+
+# ---- runs
+
+
+def write_run(folder: str | Path, df: pd.DataFrame, manifest: dict) -> None:
+    """Write predictions.parquet and manifest.json. The manifest comes last: a run without one is not
+    whole."""
+    folder = Path(folder)
+    (folder / "manifest.json").unlink(missing_ok=True)
+    write(df, folder / "predictions.parquet", manifest)
+    manifest = {**manifest, "predictions_sha256": sha256(folder / "predictions.parquet")}
+    with whole_file(folder / "manifest.json") as temporary:
+        temporary.write_text(json.dumps(manifest, indent=2) + "\n")
+
+
+def read_run(folder: str | Path) -> tuple[pd.DataFrame, dict]:
+    """(table, manifest) of a run; the table must be the one that the manifest was written for."""
+    folder = Path(folder)
+    manifest = read_manifest(folder)
+    path = folder / "predictions.parquet"
+    df = read(path)
+    if manifest.get("predictions_sha256", sha256(path)) != sha256(path):
+        raise StudyError(f"{path}: is not the table that manifest.json was written for; make the run again")
+    return df, manifest
+
+
+def read_manifest(folder: str | Path) -> dict:
+    path = Path(folder) / "manifest.json"
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        raise StudyError(f"{path}: no such file: the run was not finished; make it again") from None
+    except (OSError, ValueError) as error:
+        raise StudyError(f"{path}: cannot be read ({error}); make the run again") from None
+
+
+def find_runs(root: str | Path) -> pd.DataFrame:
+    """Whole runs at `<root>/<profile>/<trunk>/<system>/seed<k>/`: profile, trunk, system, seed (int), path
+    (Path)."""
+    rows = []
+    for manifest in sorted(Path(root).glob("*/*/*/seed*/manifest.json")):
+        *_, profile, trunk, system, seed, _ = manifest.parts
+        if seed[4:].isdigit() and (manifest.parent / "predictions.parquet").is_file():
+            rows.append((profile, trunk, system, int(seed[4:]), manifest.parent))
+    return pd.DataFrame(rows, columns=["profile", "trunk", "system", "seed", "path"])
+
+
+# ---- table and data set
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """A table laid out on the images and classes of a data set."""
+
+    scores: np.ndarray  # (N, K) float64, -inf where the table has no row
+    points: (
+        np.ndarray | None
+    )  # (N, K, 2) float64 pixels, NaN where the table has no row; None: no locations at all
+    missing: int  # number of (image, class) pairs without a row
+
+
+def align(df: pd.DataFrame, dataset: Dataset, source: str = "predictions") -> Aligned:
+    """Lay out a validated table on `dataset`, whatever the order of its rows; refuse what the data set
+    lacks."""
+    image, cls = _positions(df, dataset, source)
+    shape = (len(dataset), len(dataset.classes))
+    scores = np.full(shape, -np.inf)
+    scores[image, cls] = df["score"].to_numpy(np.float64)
+    missing = scores.size - len(df)
+    xy = df[["x", "y"]].to_numpy(np.float64)
+    if np.isnan(xy).all():
+        return Aligned(scores, None, missing)
+    size = dataset.sizes[image]
+    outside = ((xy < 0) | (xy > size)).any(axis=1)
+    if outside.any():
+        n = int(np.argmax(outside))
+        raise StudyError(
+            f"{source}: image {df['image'].iloc[n]}, class {df['class'].iloc[n]} has the point "
+            f"({xy[n, 0]:g}, {xy[n, 1]:g}) outside its image of {size[n, 0]} x {size[n, 1]} pixels, "
+            f"{int(outside.sum())} such row(s); give pixels of the original image, 0-based"
+        )
+    points = np.full((*shape, 2), np.nan)
+    points[image, cls] = xy
+    return Aligned(scores, points, missing)
+
+
+def attach_truth(df: pd.DataFrame, dataset: Dataset, source: str = "predictions") -> pd.DataFrame:
+    """`df` with label, distance and, where there are centre points, distance_centre.
+
+    Points are rounded to float32 first, as `write` does, so that distances are those of the points in the
+    file.
+    """
+    df = df.copy()
+    image, cls = _positions(df, dataset, source)
+    df["label"] = dataset.labels[image, cls]
+    for suffix in ("", "_centre"):
+        pair = [f"x{suffix}", f"y{suffix}"]
+        if set(pair) <= set(df.columns):
+            df[pair] = df[pair].astype(np.float32)
+            points = np.full((*dataset.labels.shape, 2), np.nan)
+            points[image, cls] = df[pair].to_numpy(np.float64)
+            df[f"distance{suffix}"] = box_distance(points, dataset)[image, cls]
+    return df
+
+
+def _positions(df: pd.DataFrame, dataset: Dataset, source: str) -> tuple[np.ndarray, np.ndarray]:
+    """Indices (rows,) into the images and classes of `dataset`."""
+    image = pd.Index(dataset.images).get_indexer(df["image"])
+    if (image < 0).any():
+        value = str(df["image"].iloc[int(np.argmax(image < 0))])
+        raise StudyError(
+            f"{source}: image {value!r} is not in {dataset.name} (its ids read like {dataset.images[0]!r}), "
+            f"{int((image < 0).sum())} such row(s); {_image_hint(value, dataset)}"
+        )
+    cls = pd.Index(dataset.classes).get_indexer(df["class"])
+    if (cls < 0).any():
+        value = str(df["class"].iloc[int(np.argmax(cls < 0))])
+        near = difflib.get_close_matches(value.replace(" ", ""), dataset.classes, 1)
+        hint = f"did you mean {near[0]!r}?" if near else f"its classes are {', '.join(dataset.classes)}"
+        raise StudyError(f"{source}: class {value!r} is not in {dataset.name}; {hint}")
+    return image, cls
+
+
+def _image_hint(value: str, dataset: Dataset) -> str:
+    bare = value.removesuffix(".0")
+    if bare.isdigit() and any(i != bare and i.lstrip("0") == bare.lstrip("0") for i in dataset.images):
+        if dataset.images[0].startswith("0"):
+            return "leading zeros were lost: keep ids as text (pandas: read_csv(..., dtype={'image': str}))"
+        return "COCO ids are integers without leading zeros"
+    stem = Path(value).stem
+    if stem != value and stem in dataset.images:
+        return f"give the id without folder and suffix: {stem!r}"
+    return "check that the table belongs to this data set and split"

@@ -1,0 +1,466 @@
+"""The scoreboard: each claim of the paper as data, with a test fixed in code, and its verdict (D24).
+
+A claim holds the paper's words (or the cells of its tables), the data sets that these words name, and one test a
+data set. A test turns run folders into `Evidence`: a number, its 95% interval (paired bootstrap over the same
+resampled images, means over seeds), each seed's own value, and an outcome:
+
+    True   the rule's "reproduced" region holds the whole interval, and every seed's own value
+    False  the whole interval lies in the region that contradicts the claim
+    None   anything else: too wide to tell
+
+    >>> Rule("J - H, points", low=0).outcome(4.1, 2.9, 5.3, ())
+    True
+    >>> Rule("J - H, points", low=0).outcome(0.6, -0.4, 1.7, ()) is None
+    True
+
+All tests of a claim must hold for "reproduced"; one that is contradicted makes it "not reproduced"; else it is
+"inconclusive". Real photographs decide where they have runs; scenes alone give at most "holds on scenes".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from math import comb
+
+import numpy as np
+import pandas as pd
+
+from wsl.evaluation import metrics
+from wsl.findings import results as report
+
+REPRODUCED, NOT_REPRODUCED = "reproduced", "not reproduced"
+INCONCLUSIVE = "inconclusive (interval too wide)"
+HOLDS, DOES_NOT_HOLD, SCENES_INCONCLUSIVE = "holds on scenes", "does not hold on scenes", "inconclusive on scenes"
+NOT_COMPARABLE, NOT_ATTEMPTED = "not comparable", "not attempted"
+WORDS = {True: (REPRODUCED, HOLDS), False: (NOT_REPRODUCED, DOES_NOT_HOLD), None: (INCONCLUSIVE, SCENES_INCONCLUSIVE)}
+
+# The paper's margins and sizes, in points of AP. Fixed before any run was seen, but for D24.
+NO_BENEFIT = 1.5  # "no significant benefits": twice the 0.7 points that parts I and J on COCO (Table 2), rounded up
+NO_BENEFIT_LOCATION = 2.0  # the paper's I is up to 1.7 points above J in location (COCO)
+ON_PAR = 2.0  # J and L differ by 0.3 points in location, and the paper calls up to 2.6 (classification) comparable
+FAR_ABOVE = 10.0  # J is 23.6 (VOC) and 22.1 (COCO) points above K; less than half of that would not be "far"
+ABOUT = (0.5, 2.0)  # "about x points" holds from half of x to twice x
+
+SMALL_VOC = ("bottle", "pottedplant")  # "small objects, such as bottles and potted plants"
+# "baseball bat and a baseball glove ... kitchenware (forks, knives, spoons) and electronics (laptop, keyboard, mouse)"
+CONTEXT_COCO = ("baseball bat", "baseball glove", "fork", "knife", "spoon", "laptop", "keyboard", "mouse")
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What one test found on one data set, in `unit`."""
+
+    label: str
+    value: float
+    low: float
+    high: float
+    seeds: tuple[float, ...]
+    outcome: bool | None
+    data: str  # the data set's name before people
+    href: str  # the run that it rests on
+    unit: str = "points"
+    note: str = ""
+    layout: str = ""  # "voc" or "coco"
+    decides: bool = True  # False: shown beside
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Regions of a number: the claim holds within (low, high); outside it is contradicted."""
+
+    label: str
+    low: float = -np.inf
+    high: float = np.inf
+    contradicted_below: float | None = None  # where it differs from `low`: "about 1 point" is refuted by a loss
+
+    def outcome(self, value: float, low: float, high: float, seeds: tuple[float, ...]) -> bool | None:
+        """True, False or None (see the module) for an interval [low, high] and the seeds' own values."""
+        if np.isnan([value, low, high]).any():
+            return None
+        below = self.low if self.contradicted_below is None else self.contradicted_below
+        if high < below or low > self.high:
+            return False
+        inside = low > self.low and high < self.high
+        return True if inside and all(self.low < seed < self.high for seed in seeds) else None
+
+    def say(self) -> str:
+        """The rule in words: "whole interval of J − H in classification mAP above 0"."""
+        ends = [f"above {self.low:g}"] * bool(np.isfinite(self.low)) + [f"below {self.high:g}"] * bool(np.isfinite(self.high))
+        return f"whole interval of {self.label} {' and '.join(ends)}"
+
+
+Test = Callable[[report.Column], Evidence | None]  # None: a run that it needs is not there
+
+
+# ---------------------------------------------------------------- tests: a column of runs -> Evidence
+
+
+def difference(a: str, b: str, metric: str, rule: Rule) -> Test:
+    """mAP of system `a` minus that of `b`, judged by `rule`."""
+
+    def test(column: report.Column) -> Evidence | None:
+        pair = _pair(column, a, b, metric)
+        if pair is None:
+            return None
+        x, y = (getattr(result, metric) for result in pair)
+        return _evidence(rule, pair[0], 100 * (x.value - y.value), 100 * (x.samples - y.samples), _by_seed(x, y))
+
+    return _described(test, rule.say())
+
+
+def size(a: str, b: str, points: float, label: str) -> Test:
+    """Classification mAP of `a` is about `points` above `b`'s: a gain beyond doubt, of half of that to twice.
+
+    True: whole interval above zero, value within the band. False: whole interval outside the band, or below zero.
+    The band is asked of the value alone: an interval of a thousand test images is as wide as the smaller band.
+    """
+    low, high = ABOUT[0] * points, ABOUT[1] * points
+    rule = Rule(label, low=0)
+
+    def test(column: report.Column) -> Evidence | None:
+        found = difference(a, b, "classification", rule)(column)
+        if found is None:
+            return None
+        outcome = True if found.outcome and low <= found.value <= high else None
+        if found.low > high or found.high < low:
+            outcome = False
+        return replace(found, outcome=outcome, note=f"“about {points:g}” is {low:g} to {high:g}")
+
+    return _described(test, f"{rule.say()}, and the value between {low:g} and {high:g}")
+
+
+def every_class(a: str, b: str) -> Test:
+    """`a` improves over `b` in every class; simultaneous intervals (Bonferroni) over the classes.
+
+    True: all lie above zero. False: one lies below zero, or more classes lose than chance allows (a sign test: were
+    no true gain negative, a class would lose with a probability of at most one half).
+    """
+
+    def test(column: report.Column) -> Evidence | None:
+        pair = _pair(column, a, b, "classification")
+        if pair is None:
+            return None
+        x, y = (result.classification for result in pair)
+        gain, reach = report.simultaneous(x, y)
+        losers = gain.index[gain + reach < 0]
+        outcome = True if (gain - reach > 0).all() else None
+        if len(losers) or _binomial_tail(len(gain), int((gain < 0).sum())) < 0.05:
+            outcome = False
+        note = f"{(gain > 0).sum()} of {len(gain)} classes gain; beyond doubt {(gain - reach > 0).sum()} gain, {len(losers)} lose"
+        share = 100 * (x.class_samples - y.class_samples > 0)[:, ~np.isnan(x.classes["ap"])].mean(axis=1)
+        found = _evidence(Rule("share of classes that gain"), pair[0], 100 * float((gain > 0).mean()), share, (), "%")
+        return replace(found, low=max(0.0, found.low), high=min(100.0, found.high), outcome=outcome, note=note)
+
+    return _described(test, "simultaneous 95% intervals of the gains of all classes lie above 0")
+
+
+def contrast(a: str, b: str, classes: tuple[str, ...], rule: Rule) -> Test:
+    """Mean gain in AP of `a` over `b` in `classes`, minus that in all the others."""
+
+    def test(column: report.Column) -> Evidence | None:
+        pair = _pair(column, a, b, "classification")
+        if pair is None:
+            return None
+        x, y = (result.classification for result in pair)
+        return _contrast(rule, pair[0], classes, x, y)
+
+    return _described(test, rule.say())
+
+
+def context_gap(classes: tuple[str, ...], rule: Rule) -> Test:
+    """Classification AP minus location AP of weak supervision: its mean over `classes` minus that over the others."""
+
+    def test(column: report.Column) -> Evidence | None:
+        result = column.load("weak_sup")
+        if result is None or result.location is None:
+            return None
+        return _contrast(rule, result, classes, result.classification, result.location)
+
+    return _described(test, rule.say())
+
+
+def _contrast(rule, result, classes, x: report.Measure, y: report.Measure) -> Evidence | None:
+    chosen = x.classes.index.isin(classes) & x.classes["ap"].notna().to_numpy()
+    others = ~x.classes.index.isin(classes) & x.classes["ap"].notna().to_numpy()
+    if not chosen.any() or not others.any():
+        return None
+
+    def gap(by_class):  # (..., K) -> (...): NaN where a resample has no positive of a class
+        return metrics.mean(by_class[..., chosen]) - metrics.mean(by_class[..., others])
+
+    gain = 100 * (x.classes["ap"] - y.classes["ap"]).to_numpy()
+    return _evidence(rule, result, gap(gain), gap(100 * (x.class_samples - y.class_samples)), ())
+
+
+def earlier(rule: Rule) -> Test:
+    """Epochs by which objects of unusual appearance are discovered after those of usual appearance (Figure 1).
+
+    Mean over classes of the difference of mean epochs; an object never found counts as one epoch after the last.
+    Bootstrap over images. Only generated scenes tell usual from unusual.
+    """
+
+    def test(column: report.Column) -> Evidence | None:
+        result = column.load("weak_sup")
+        found = report.discovery_rows(column.root, column.profile, column.trunk)
+        if result is None or found is None:
+            return None
+        value, samples = discovery_delay(found)
+        if np.isnan(value):
+            return None
+        return _evidence(rule, result, value, samples, (), "epochs")
+
+    return _described(test, rule.say())
+
+
+def discovery_delay(found: pd.DataFrame, n: int = report.RESAMPLES) -> tuple[float, np.ndarray]:
+    """Delay of unusual against usual objects in epochs, and its bootstrap samples (n,).
+
+    found: columns image, class, appearance, epoch (NaN: never found), as in discovery.csv.
+    """
+    found = found[found["appearance"].isin(("usual", "unusual"))]
+    if found["appearance"].nunique() < 2:
+        return np.nan, np.full(n, np.nan)
+    epoch = found["epoch"].fillna(found["epoch"].max() + 1).to_numpy(float)
+    image = pd.factorize(found["image"])[0]
+    cls = pd.factorize(found["class"])[0]
+    unusual = (found["appearance"] == "unusual").to_numpy()
+    drawn = np.random.default_rng(0).multinomial(image.max() + 1, np.full(image.max() + 1, 1 / (image.max() + 1)), n)
+    weight = np.concatenate([np.ones((1, len(found))), drawn[:, image]])  # (1 + n, objects)
+
+    def mean(chosen):  # (1 + n,)
+        total = weight[:, chosen].sum(axis=1)
+        with np.errstate(invalid="ignore"):
+            return np.where(total > 0, weight[:, chosen] @ epoch[chosen] / total, np.nan)
+
+    delays = np.stack([mean((cls == c) & unusual) - mean((cls == c) & ~unusual) for c in range(cls.max() + 1)], axis=-1)
+    delays = metrics.mean(delays)
+    return float(delays[0]), delays[1:]
+
+
+def steep(rule: Rule) -> Test:
+    """Detection mAP at IoU 0.5 as a percentage of that at 0.1, on the same resampled images."""
+
+    def test(column: report.Column) -> Evidence | None:
+        result, found = column.load("weak_sup"), report.extent_mean(column.root, column.profile, column.trunk)
+        if result is None or found is None:
+            return None
+        share, drawn = report.share_left(*found)
+        return None if np.isnan(share) else _evidence(rule, result, share, drawn, (), "%")
+
+    return _described(test, rule.say())
+
+
+def _described(test: Test, rule: str) -> Test:
+    """The test, carrying its rule in words for the table of rules."""
+    test.rule = rule
+    return test
+
+
+def _pair(column, a: str, b: str, metric: str) -> tuple[report.Result, report.Result] | None:
+    pair = column.load_pair(a, b)
+    return pair if pair and None not in (getattr(pair[0], metric), getattr(pair[1], metric)) else None
+
+
+def _by_seed(x: report.Measure, y: report.Measure) -> tuple[float, ...]:
+    """Each seed's own difference, where both systems ran with as many seeds."""
+    if len(x.seeds) != len(y.seeds) or len(x.seeds) < 2:
+        return ()
+    return tuple(100 * (s - t) for s, t in zip(x.seeds, y.seeds, strict=True))
+
+
+def _evidence(rule: Rule, result, value, samples, seeds, unit: str = "points") -> Evidence:
+    low, high = metrics.interval(np.asarray(samples)[:, None], np.array([value]))
+    low, high = float(low[0]), float(high[0])
+    outcome = rule.outcome(value, low, high, seeds)
+    return Evidence(rule.label, float(value), low, high, seeds, outcome, result.data, result.href, unit)
+
+
+def _binomial_tail(n: int, k: int) -> float:
+    """P(X >= k) for X ~ Binomial(n, 1/2)."""
+    return sum(comb(n, i) for i in range(k, n + 1)) / 2**n
+
+
+# ---------------------------------------------------------------- the claims
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One testable statement of the paper."""
+
+    id: str
+    short: str
+    quote: str  # the paper's words, exactly, or "" where a table's cells are the claim
+    cells: str  # the paper's numbers for it
+    page: str  # where the book shows it, page.html#anchor
+    tests: dict[str, tuple[Test, ...]] = field(default_factory=dict)  # layout that the words name -> tests
+    beside: dict[str, tuple[Test, ...]] = field(default_factory=dict)  # shown as evidence, does not decide
+    not_comparable: str = ""  # why no run can judge it
+    only_scenes: str = ""  # why photographs cannot judge it
+
+
+_GAIN = Rule("J − H in classification mAP", low=0)
+_MASKED = difference("masked_pool", "weak_sup", "classification", Rule("I − J in classification mAP", high=NO_BENEFIT))
+_MASKED_PLACE = difference("masked_pool", "weak_sup", "location", Rule("I − J in location mAP", high=NO_BENEFIT_LOCATION))
+_OUTSIDE = difference("masked_pool_outside", "masked_pool", "classification", Rule("I′ − I in classification mAP", high=0))
+_CENTRE = difference("weak_sup", "center", "location", Rule("J − K in location mAP", low=FAR_ABOVE))
+_SEARCH = difference("weak_sup", "full_images", "classification", _GAIN)
+_TRAIN = size("weak_sup", "weak_sup@train_s1", 1, "J − J trained at s = 1")
+_TEST = size("weak_sup", "weak_sup@test_s1", 3, "J − J tested at s = 1")
+_RCNN = "weak_sup", "rcnn"
+
+CLAIMS = (
+    Claim(
+        "C1", "Searching for the object helps to name it",
+        "The results clearly demonstrate the benefits of sliding window multi-scale training",
+        "F 78.7, G 86.3 (Table 1); H 76.0, J 81.8 (Table 2)", "table1.html#table1",
+        {"voc": (_SEARCH,)}, {"coco": (_SEARCH,)},
+    ),
+    Claim(
+        "C2", "It helps every class of COCO",
+        "sliding window weakly supervised training (blue) consistently improves over the full image training (red) for all "
+        "classes", "H 51.0, J 62.8 (Table 2)", "figure5.html",
+        {"coco": (every_class("weak_sup", "full_images"),)}, {"voc": (every_class("weak_sup", "full_images"),)},
+    ),
+    Claim(
+        "C3", "It helps small objects most",
+        "The largest improvements are obtained for small objects, such as bottles and potted plants, where AP increases by "
+        "15-20%", "bottle +14.8, potted plant +18.4 (Table 1, G − F)", "table1.html",
+        {"voc": (contrast("weak_sup", "full_images", SMALL_VOC, Rule("gain of bottle and potted plant − gain of others", 0)),)},
+    ),
+    Claim(
+        "C4", "Training at several scales: about +1",
+        "multi-scale training improves the classification mAP by about 1% when compared to training at a single-scale",
+        "about +1", "ablations.html#ablations", {"coco": (_TRAIN,)}, {"voc": (_TRAIN,)},
+    ),
+    Claim(
+        "C5", "Testing at several scales: about +3",
+        "Scanning at multiple scales at test time provides an additional 3% increase in classification mAP",
+        "+3", "ablations.html#ablations", {"coco": (_TEST,)}, {"voc": (_TEST,)},
+    ),
+    Claim(
+        "C6", "Knowing the boxes in training brings no more",
+        "adding this form of object-level supervision does not bring significant benefits over the weakly-supervised learning",
+        "VOC: I 82.3, J 81.8; location 72.3, 74.5. COCO: 62.1, 62.8; 42.9, 41.2 (Table 2)", "table2.html#table2-classification",
+        {"voc": (_MASKED, _MASKED_PLACE), "coco": (_MASKED, _MASKED_PLACE)},
+    ),
+    Claim(
+        "C7", "Pushing down scores outside the boxes is worse",
+        "minimized the object score outside of the masked area to avoid learning from the context of the object, but obtained "
+        "consistently worse results", "no number given", "table2.html#table2-classification",
+        {"voc": (_OUTSIDE,)}, {"coco": (_OUTSIDE,)},
+    ),
+    Claim(
+        "C8", "Its points are far better than the centre",
+        "predicts approximate locations (but not extents) of objects",
+        "VOC: J 74.5, K 50.9. COCO: J 41.2, K 19.1 (Table 2)", "table2.html#table2-location",
+        {"voc": (_CENTRE,), "coco": (_CENTRE,)},
+    ),
+    Claim(
+        "C9", "Its points are on par with R-CNN*",
+        "our method performs on par with alternative fully-supervised methods both on the classification and location "
+        "prediction tasks", "J 74.5, L 74.8 (Table 2, location)", "table2.html#table2-location",
+        {"voc": (difference(*_RCNN, "location", Rule("J − L in location mAP", -ON_PAR, ON_PAR)),)},
+    ),
+    Claim(
+        "C10", "Context names some objects that it cannot place",
+        "The kitchenware (forks, knives, spoons) and electronics (laptop, keyboard, mouse) superclasses show a similar behavior",
+        "Figure 5 (bars not in our copy)", "context.html",
+        {"coco": (context_gap(CONTEXT_COCO, Rule("drop from naming to placing, the 8 named classes − the others", 0)),)},
+    ),
+    Claim(
+        "C11", "Usual looks are found earlier",
+        "locations of objects with more usual appearance (such as the motorbike shown in left column) are discovered earlier "
+        "during training", "Figure 1", "figure1.html",
+        {"voc": (earlier(Rule("delay of unusual looks", low=0)),)}, {"coco": (earlier(Rule("delay of unusual looks", low=0)),)},
+        only_scenes="photographs carry no label of usual or unusual appearance",
+    ),
+    Claim(
+        "C12", "The extent is poor",
+        "This procedure obtains on the Pascal VOC 2012 validation set the mAP of 11.74, 27.47, 43.54% for area overlap "
+        "thresholds 0.5, 0.3, 0.1, respectively", "mAP at IoU 0.5 is 27% of that at 0.1", "extent.html#extent",
+        {"voc": (steep(Rule("mAP at IoU 0.5, as a share of that at 0.1", high=50)),)},
+    ),
+    Claim(
+        "C13", "Labels of images beat labels of objects",
+        "as well as the comparable setup of [37] (B) that uses object-level supervision",
+        "B 82.8, G 86.3 (Table 1)", "table1.html#table1",
+        {"voc": (difference("weak_sup", "object_patches", "classification", Rule("G − B in classification mAP", low=0)),)},
+    ),
+    Claim(
+        "C14", "In naming, too, it equals a detector trained on boxes",
+        "performs comparably to its fully-supervised counterparts using object bounding box annotation for training",
+        "J 81.8, L 79.2 (Table 2, classification)", "table2.html#table2-classification",
+        {"voc": (difference(*_RCNN, "classification", Rule("J − L in classification mAP", low=-ON_PAR)),)},
+    ),
+    Claim(
+        "C15", "Six test scales are enough",
+        "Adding wider or finer search over scale did not bring additional benefits", "no number given",
+        "ablations.html#ablations",
+        {"voc": (
+            difference("weak_sup@test_wide", "weak_sup", "classification", Rule("wider search − six scales", high=NO_BENEFIT)),
+            difference("weak_sup@test_fine", "weak_sup", "classification", Rule("finer search − six scales", high=NO_BENEFIT)),
+        )},
+    ),
+    Claim(
+        "C16", "It is the best single network on VOC 2012 test",
+        "obtains the highest overall mAP among all single network methods",
+        "G 86.3; next is E with 84.2 (Table 1)", "table1.html#table1",
+        not_comparable="the labels of the VOC 2012 test set are not public, and C, D, E are published numbers only",
+    ),
+)  # fmt: skip
+
+
+# ---------------------------------------------------------------- verdicts
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A claim with what was found for it."""
+
+    claim: Claim
+    verdict: str  # one of the fixed words
+    why: str  # for "not comparable", "not attempted", and what is missing of the rest
+    real: tuple[Evidence, ...]
+    scenes: tuple[Evidence, ...]
+
+
+def judge(claim: Claim, real: dict[str, report.Column], scenes: dict[str, report.Column]) -> Judged:
+    """The verdict on one claim. real, scenes: layout ("voc", "coco") -> where the runs lie."""
+    decide_real, missing_real = _collect(claim.tests, real)
+    decide_scenes, missing_scenes = _collect(claim.tests, scenes)
+    evidence = [
+        (*found, *(replace(e, decides=False) for e in _collect(claim.beside, columns)[0]))
+        for found, columns in ((decide_real, real), (decide_scenes, scenes))
+    ]
+    if claim.not_comparable:
+        return Judged(claim, NOT_COMPARABLE, claim.not_comparable, *evidence)
+    if decide_real:
+        why = f"no run yet for: {', '.join(missing_real)}" if missing_real else ""
+        return Judged(claim, WORDS[_all(decide_real)][0], why, *evidence)
+    if decide_scenes:
+        why = claim.only_scenes or "no run on real photographs yet"
+        return Judged(claim, WORDS[_all(decide_scenes)][1], why, *evidence)
+    return Judged(claim, NOT_ATTEMPTED, f"no run yet on {' or '.join(missing_real or missing_scenes)}", *evidence)
+
+
+def judge_all(real: dict[str, report.Column], scenes: dict[str, report.Column]) -> list[Judged]:
+    """Every claim, in order."""
+    return [judge(claim, real, scenes) for claim in CLAIMS]
+
+
+def _collect(tests: dict[str, tuple[Test, ...]], columns) -> tuple[list[Evidence], list[str]]:
+    """(evidence found, names of data sets for which a test had no run)."""
+    found, missing = [], []
+    for layout, several in tests.items():
+        results = [test(columns[layout]) if layout in columns else None for test in several]
+        found += [replace(result, layout=layout) for result in results if result is not None]
+        if None in results:
+            missing.append(layout.upper())
+    return found, missing
+
+
+def _all(evidence: list[Evidence]) -> bool | None:
+    """False if one is contradicted, True if all hold, else None."""
+    outcomes = [e.outcome for e in evidence]
+    return False if False in outcomes else None if None in outcomes else True

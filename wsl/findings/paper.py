@@ -1,0 +1,95 @@
+"""The paper's numbers as data, exactly as printed, and a check of them.
+
+Oquab, Bottou, Laptev and Sivic, "Is object localization for free? - Weakly-supervised learning with
+convolutional neural networks", CVPR 2015. Values are average precisions in percent, as the paper prints
+them. Only what our copy of the text holds is here: the rows of Table 3 and the bar values of Figure 5 are
+not in it, and stand as `NOT_AVAILABLE`, never as a remembered value.
+
+>>> from wsl import paper
+>>> paper.table2().loc["J", "location_voc"]
+74.5
+"""
+
+from decimal import ROUND_HALF_UP, Decimal
+from functools import cache
+from importlib.resources import files
+
+import pandas as pd
+
+CITATION = "Oquab, Bottou, Laptev, Sivic: Is object localization for free? CVPR 2015"
+NOT_AVAILABLE = "not available in our copy of the paper"
+TABLE3 = NOT_AVAILABLE  # per-class location AP on VOC
+FIGURE5 = NOT_AVAILABLE  # per-class bar values on COCO
+
+# Table 1 heads its columns with short names; VOC's own names, in the same (alphabetical) order.
+VOC_NAMES = {
+    "plane": "aeroplane",
+    "bike": "bicycle",
+    "bird": "bird",
+    "boat": "boat",
+    "btl": "bottle",
+    "bus": "bus",
+    "car": "car",
+    "cat": "cat",
+    "chair": "chair",
+    "cow": "cow",
+    "table": "diningtable",
+    "dog": "dog",
+    "horse": "horse",
+    "moto": "motorbike",
+    "pers": "person",
+    "plant": "pottedplant",
+    "sheep": "sheep",
+    "sofa": "sofa",
+    "train": "train",
+    "tv": "tvmonitor",
+}
+
+
+@cache
+def _read(name: str, index: str) -> pd.DataFrame:
+    with (files("wsl.findings") / "paper_numbers" / name).open(encoding="utf-8") as stream:
+        return pd.read_csv(stream, index_col=index)
+
+
+def table1() -> pd.DataFrame:
+    """Table 1: per-class classification AP on the VOC 2012 test set, percent.
+
+    Index A to G; columns `method`, `reference`, `supervision` ("object" or "image"), the 20 short class names
+    in the paper's order, `mAP`.
+    """
+    return _read("table1.csv", "row").fillna({"reference": ""})
+
+
+def table2() -> pd.DataFrame:
+    """Table 2: mAP on the validation sets, percent; NaN where the paper prints a dash.
+
+    Index H to L; columns `method`, `classification_voc`, `classification_coco`, `location_voc`,
+    `location_coco`.
+    """
+    return _read("table2.csv", "row").copy()
+
+
+def sentences() -> pd.DataFrame:
+    """Numbers in the paper's running text: `value` (to `high`, where a range), `unit`, `data`, `sentence`."""
+    return _read("sentences.csv", "id").copy()
+
+
+def check_printed_means() -> pd.DataFrame:
+    """Does each printed mAP of Table 1 equal the mean of its row, rounded half up to the printed digit?
+
+    Exact decimal arithmetic, so that a mean of 78.75 is 78.75. Returns columns `mean`, `rounded`, `printed`
+    (strings) and `agrees`, indexed A to G. Row F alone disagrees: 78.75 is printed as 78.7.
+    """
+    table, rows = table1(), {}
+    for row, values in table.iterrows():
+        mean = sum(Decimal(str(values[name])) for name in VOC_NAMES) / len(VOC_NAMES)
+        rounded = mean.quantize(Decimal("0.1"), ROUND_HALF_UP)
+        printed = Decimal(str(values["mAP"]))
+        rows[row] = {
+            "mean": str(mean),
+            "rounded": str(rounded),
+            "printed": str(printed),
+            "agrees": rounded == printed,
+        }
+    return pd.DataFrame.from_dict(rows, orient="index")

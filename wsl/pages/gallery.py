@@ -1,0 +1,194 @@
+"""Which pictures the book shows, and with which maps and points: chosen by rule from a run, never by hand.
+
+A run's images are shown where they are on this machine (scenes always are); of recorded runs on real
+photographs only numbers and the score maps of freely licensed photographs are in the repository.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from wsl.data.dataset import Dataset
+from wsl.data.images import read_image
+from wsl.data.photographs import PHOTOGRAPHS
+from wsl.errors import StudyError
+from wsl.evaluation import predictions
+from wsl.findings import results as report
+from wsl.pages import pictures
+from wsl.pages.show import NOT_ATTEMPTED, Html
+from wsl.profile import load_profile
+
+OUTCOMES = ("found", "missed place", "false alarm", "not announced")
+
+
+def dataset_of(profile: str, runs: str | Path, data_root: str = "", split: str = "val") -> Dataset | None:
+    """The data set whose pictures can be shown, or None where its images are not on this machine."""
+    try:
+        dataset = load_profile(profile, root=data_root or None).dataset(split, Path(runs))
+    except StudyError:
+        return None
+    return dataset if Path(dataset.files[0]).is_file() else None
+
+
+def weak_sup_table(root, profile: str, trunk: str, seed: int = 0) -> pd.DataFrame | None:
+    """The predictions of weak supervision with columns `probability` (Eq. 2) and `outcome`, or None without
+    a run.
+
+    An object is announced where its probability is above one half. `outcome`: "found" (announced, there,
+    the point hits), "missed place" (announced, there, the point misses), "false alarm" (announced, not
+    there), "not announced" (there, below one half), "" otherwise. Difficult-only images (label 0) have no
+    outcome.
+    """
+    runs = [run for run in report.find_runs(root, profile, trunk, "weak_sup") if run.seed == seed]
+    if not runs:
+        return None
+    table = predictions.read_run(runs[0].folder)[0]
+    table["probability"] = 1 / (1 + np.exp(-table["score"].astype(float)))
+    announced, present = table["score"] > 0, table["label"] > 0
+    hit = table["distance"] <= report.TOLERANCE
+    cases = [
+        announced & present & hit,
+        announced & present & ~hit,
+        announced & (table["label"] < 0),
+        ~announced & present,
+    ]
+    table["outcome"] = np.select(cases, OUTCOMES, "")
+    return table
+
+
+def outcome_shares(table: pd.DataFrame) -> dict[str, int]:
+    """How many (image, class) pairs had each outcome."""
+    counts = table["outcome"].value_counts()
+    return {outcome: int(counts.get(outcome, 0)) for outcome in OUTCOMES}
+
+
+def outcome_table(sources, trunk: str) -> Html:
+    """How often each outcome happened, for each (root, profile)."""
+    rows = []
+    for root, profile in sources:
+        table = weak_sup_table(root, profile, trunk)
+        counts = outcome_shares(table) if table is not None else {}
+        total = max(1, sum(counts.values()))
+        texts = [f"{counts[o]:,} ({counts[o] / total:.0%})" if counts else NOT_ATTEMPTED for o in OUTCOMES]
+        kind = report.source_class(profile)
+        rows.append((report.data_name(profile), [report.Cell(text, kind) for text in texts]))
+    heads = [[(text, 1, "") for text in ("data", *OUTCOMES)]]
+    caption = "Outcomes of weak supervision, one seed, counted over pairs of image and class."
+    return report.table(heads, rows, caption, "outcomes")
+
+
+def choose(table: pd.DataFrame, outcome: str, count: int) -> list[str]:
+    """Image ids that show an outcome: the most confident case of each class first, one image once.
+
+    For "not announced" the least confident. Ties keep the order of the table.
+    """
+    cases = table[table["outcome"] == outcome]
+    cases = cases.sort_values("score", ascending=outcome == "not announced", kind="stable")
+    cases = cases.assign(rank=cases.groupby("class").cumcount()).sort_values("rank", kind="stable")
+    return list(dict.fromkeys(cases["image"]))[:count]
+
+
+def crosses(table: pd.DataFrame, image: str) -> list[tuple[float, float, str]]:
+    """(x, y, label) of each class announced: "the most confident location per object per class"."""
+    rows = table[(table["image"] == image) & (table["score"] > 0)]
+    columns = rows[["x", "y", "class", "probability"]]
+    return [(x, y, f"{name} {p:.2f}") for x, y, name, p in columns.itertuples(index=False)]
+
+
+def boxes(dataset: Dataset, image: str, names) -> list[tuple[float, ...]]:
+    """Ground-truth boxes of the classes in `names`, for showing what a missed point should have hit."""
+    index = dataset.images.index(image)
+    wanted = [dataset.classes.index(name) for name in names]
+    b = dataset.boxes
+    return [tuple(map(float, xyxy)) for xyxy in b.xyxy[(b.image == index) & np.isin(b.cls, wanted)]]
+
+
+def names_with(table: pd.DataFrame, image: str, outcome: str) -> list[str]:
+    """Classes that had `outcome` in an image."""
+    return table.loc[(table["image"] == image) & (table["outcome"] == outcome), "class"].to_list()
+
+
+def evolution_maps(root, profile: str, trunk: str, seed: int = 0) -> dict[tuple[str, str], np.ndarray]:
+    """{(picture, class): float32 (epochs + 1, n, m)}, score maps after each epoch; empty where none are."""
+    path = report.run_folder(root, profile, trunk, "weak_sup", seed) / "evolution.safetensors"
+    if not path.is_file():
+        return {}
+    from safetensors.numpy import load_file
+
+    maps = {tuple(key.rsplit("/", 1)): value.astype(np.float32) for key, value in load_file(path).items()}
+    return dict(sorted(maps.items()))
+
+
+def picture(name: str, dataset: Dataset | None = None) -> np.ndarray | None:
+    """An image by name: a packaged photograph, or one of the data set; None if it is not here."""
+    if name in PHOTOGRAPHS:
+        return PHOTOGRAPHS[name].read()
+    if dataset is None or name not in dataset.images:
+        return None
+    return read_image(dataset.files[dataset.images.index(name)])
+
+
+def evolution_columns(root, profile: str, trunk: str, dataset: Dataset | None, epochs=(0, 1, 2, 4, 8, 99)):
+    """Figure 1: (columns, row labels) for `pictures.grid`: each recorded picture and its map after `epochs`.
+
+    Pictures of `dataset`, or without one the packaged photographs. One colour scale serves all epochs of a
+    picture.
+    """
+    columns, labels = [], []
+    for (name, cls), maps in evolution_maps(root, profile, trunk).items():
+        rgb = picture(name, dataset) if (name in PHOTOGRAPHS) == (dataset is None) else None
+        if rgb is not None:
+            chosen = sorted({min(epoch, len(maps) - 1) for epoch in epochs})
+            labels = ["image", *(f"epoch {epoch}" for epoch in chosen)]
+            frames = evolution_frames(pictures.resize_to(rgb, 320), maps[chosen])
+            shown = [
+                (frame, f"{cls} scores, {label}") for frame, label in zip(frames, labels[1:], strict=True)
+            ]
+            title = f"{cls} {appearance(dataset, name, cls)}".strip()
+            columns.append((title, [(pictures.resize_to(rgb, 320), f"picture with {cls}"), *shown]))
+    return sorted(columns, key=lambda column: "unusual" in column[0]), labels
+
+
+def evolution_frames(rgb: np.ndarray, maps: np.ndarray) -> list[np.ndarray]:
+    """The picture under each of its maps (epochs, n, m), all on one colour scale."""
+    return [pictures.overlay(rgb, one, float(maps.min()), float(maps.max())) for one in maps]
+
+
+def appearance(dataset: Dataset | None, image: str, cls: str) -> str:
+    """ "(usual)" or "(unusual)" where the data set says how a class is drawn in an image."""
+    if dataset is None:
+        return ""
+    own = (dataset.boxes.image == dataset.images.index(image)) & (
+        dataset.boxes.cls == dataset.classes.index(cls)
+    )
+    poses = {dataset.boxes.pose[i] for i in np.flatnonzero(own)}
+    return f"({poses.pop()})" if len(poses) == 1 and poses <= {"usual", "unusual"} else ""
+
+
+def cards(
+    table: pd.DataFrame | None, dataset: Dataset | None, outcome: str, count: int
+) -> list[tuple[str, str]]:
+    """Pictures that show an outcome, chosen by `choose`; none without a run or without its images."""
+    if table is None or dataset is None:
+        return []
+    return [card(table, dataset, image, outcome) for image in choose(table, outcome, count)]
+
+
+def card(table: pd.DataFrame, dataset: Dataset, image: str, outcome: str) -> tuple[str, str]:
+    """(picture with its crosses, caption) for one image that shows `outcome`."""
+    names = names_with(table, image, outcome)
+    points = crosses(table, image)
+    missed = boxes(dataset, image, names) if outcome in ("missed place", "not announced") else []
+    labels = ", ".join(dict.fromkeys(label for *_, label in points)) or "nothing announced"
+    body = pictures.with_points(
+        picture(image, dataset), points, f"Picture {image}; crosses: {labels}", 360, missed
+    )
+    return body, f"{outcome}: {', '.join(names)}"
+
+
+def crowded(dataset: Dataset) -> tuple[str, list[str]]:
+    """(image id, its classes) of the first image that shows three classes, or as many as any shows."""
+    counts = (dataset.labels > 0).sum(axis=1)
+    index = int(np.argmax(np.minimum(counts, 3)))
+    return dataset.images[index], [dataset.classes[k] for k in np.flatnonzero(dataset.labels[index] > 0)]

@@ -1,0 +1,179 @@
+"""Pictures of the book: score maps laid over images, yellow crosses, the image grid and the slider.
+
+Arrays in, HTML out; everything is embedded, so a page needs no other file and no network.
+
+Geometry: a score map of (n, m) cells covers the square canvas on which the image lies top-left (the `stretch`
+mapping of Section 6); resized to the canvas and cropped to the image, it lies over the image.
+"""
+
+import base64
+import html
+import io
+
+import numpy as np
+from matplotlib import colormaps
+from PIL import Image
+
+from wsl.pages.show import Html
+
+YELLOW = "#ffdd33"  # the crosses of Figure 6
+
+
+def data_uri(image: np.ndarray, format: str = "jpeg", width: int = 10_000, quality: int = 85) -> str:
+    """uint8 (H, W, 3) as a data URI, reduced to `width` pixels if it is wider. `format`: png or jpeg."""
+    buffer = io.BytesIO()
+    options = {"quality": quality} if format == "jpeg" else {"optimize": True}
+    Image.fromarray(resize_to(np.asarray(image, np.uint8), width)).save(buffer, format, **options)
+    return f"data:image/{format};base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def resize_to(image: np.ndarray, width: int) -> np.ndarray:
+    """uint8 (H, W, 3) reduced to `width` pixels wide, or left as it is where narrower."""
+    if image.shape[1] <= width:
+        return image
+    height = max(1, round(image.shape[0] * width / image.shape[1]))
+    return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.LANCZOS))
+
+
+def on_square(image: np.ndarray) -> np.ndarray:
+    """The image top-left on a grey square of its longest side: the canvas that the network sees."""
+    height, width = image.shape[:2]
+    side = max(height, width)
+    return np.pad(image, ((0, side - height), (0, side - width), (0, 0)), constant_values=127)
+
+
+def stretch(score_map: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """A map (n, m) of the square canvas -> float32 (H, W) over the image that lies on it top-left."""
+    height, width = shape[:2]
+    side = max(height, width)
+    full = Image.fromarray(np.asarray(score_map, np.float32)).resize((side, side), Image.Resampling.BILINEAR)
+    return np.asarray(full)[:height, :width]
+
+
+def overlay(image: np.ndarray, score_map: np.ndarray, low: float, high: float) -> np.ndarray:
+    """The image in grey, the score map over it: transparent at `low`, bright at `high`. uint8 (H, W, 3)."""
+    heat = np.clip((stretch(score_map, image.shape) - low) / max(high - low, 1e-9), 0, 1)
+    grey = np.repeat(image.mean(axis=2, keepdims=True), 3, axis=2) * 0.85
+    alpha = 0.85 * heat[..., None]
+    return ((1 - alpha) * grey + alpha * 255 * colormaps["inferno"](heat)[..., :3]).astype(np.uint8)
+
+
+def over_image(image: np.ndarray, score_map: np.ndarray) -> np.ndarray:
+    """`overlay` with the map's own range."""
+    return overlay(image, score_map, float(score_map.min()), float(score_map.max()))
+
+
+def img(image: np.ndarray, alt: str, width: int = 420) -> str:
+    """An `<img>` that fills its box."""
+    return f'<img src="{data_uri(image, width=width)}" alt="{html.escape(alt)}" style="width:100%">'
+
+
+def with_points(image: np.ndarray, points, alt: str, width: int = 420, boxes=(), quality: int = 85) -> str:
+    """The image with a yellow cross and a label for each point (Figure 6): an SVG, crisp at any size.
+
+    `points`: (x, y, label) in pixels of the image; `boxes`: (x0, y0, x1, y1), drawn thin and dashed.
+    """
+    height, full = image.shape[:2]
+    unit = full / 100  # line widths and letters follow the picture's width
+    marks = [_box(box, unit) for box in boxes] + [_cross(x, y, unit) for x, y, _ in points]
+    marks += _labels(points, full, unit)
+    return (
+        f'<svg role="img" aria-label="{html.escape(alt)}" viewBox="0 0 {full} {height}" '
+        f'style="width:100%;max-width:{width}px;height:auto;display:block">'
+        f'<image href="{data_uri(image, width=width, quality=quality)}" width="{full}" height="{height}"/>'
+        f"{''.join(marks)}</svg>"
+    )
+
+
+def _box(box, unit: float) -> str:
+    x0, y0, x1, y1 = box
+    place = f'x="{x0:.1f}" y="{y0:.1f}" width="{x1 - x0:.1f}" height="{y1 - y0:.1f}" fill="none"'
+    dashes = f'stroke-width="{0.5 * unit:.2f}" stroke-dasharray="{2 * unit:.1f}"'
+    return f'<rect {place} stroke="#000" stroke-width="{unit:.2f}"/><rect {place} stroke="#fff" {dashes}/>'
+
+
+def _cross(x: float, y: float, unit: float) -> str:
+    arm = 3 * unit
+    path = f"M{x - arm:.1f},{y:.1f}h{2 * arm:.1f}M{x:.1f},{y - arm:.1f}v{2 * arm:.1f}"
+    lines = [(1.7, "#000"), (1.0, YELLOW)]  # a dark rim keeps the cross visible on bright ground
+    return "".join(f'<path d="{path}" stroke="{colour}" stroke-width="{w * unit:.2f}"/>' for w, colour in lines)
+
+
+def _labels(points, full: int, unit: float) -> list[str]:
+    """Labels beside their crosses: turned inwards at the right edge, moved down where they would overlap."""
+    size, taken, out = 4.4 * unit, [], []
+    for x, y, label in sorted(points, key=lambda point: point[1]):
+        length = 0.68 * size * len(label)
+        right = x + 4 * unit + length <= full or x - 4 * unit < length
+        left = x + 4 * unit if right else x - 4 * unit - length
+        baseline = max(y - unit, size)
+        while any(abs(baseline - b) < 1.1 * size and left < r and l < left + length for l, r, b in taken):  # noqa: E741
+            baseline += 0.3 * size
+        taken.append((left, left + length, baseline))
+        out.append(
+            f'<text x="{left if right else left + length:.1f}" y="{baseline:.1f}" '
+            f'text-anchor="{"start" if right else "end"}" font-size="{size:.1f}" font-weight="600" '
+            f'font-family="system-ui, sans-serif" fill="{YELLOW}" stroke="#000" '
+            f'stroke-width="{0.9 * unit:.2f}" paint-order="stroke">{html.escape(label)}</text>'
+        )
+    return out
+
+
+def gallery(cards, columns: int = 3) -> Html:
+    """Cards (html, caption) side by side, `columns` a row at most, fewer on a narrow screen."""
+    if not cards:
+        return Html("<p>No picture to show.</p>")
+    size = f"minmax(min(100%,max({90 // columns}%,11rem)),1fr)"
+    style = f"display:grid;grid-template-columns:repeat(auto-fill,{size});gap:.8rem;align-items:start"
+    note = "font-size:.85em;line-height:1.3;padding-top:.2rem"
+    items = "".join(f'<div>{body}<div style="{note}">{caption}</div></div>' for body, caption in cards)
+    return Html(f'<div class="wsl-gallery" style="{style}">{items}</div>')
+
+
+def grid(columns, row_labels, caption: str = "") -> Html:
+    """Figure 1: a grid of pictures, one column an image and one row an epoch, as in the paper.
+
+    `columns`: list of (title, [(uint8 image, alt), ...]), one entry a row label.
+    """
+    cells = ["<div></div>"]
+    cells += [f'<div style="text-align:center">{html.escape(title)}</div>' for title, _ in columns]
+    for row, label in enumerate(row_labels):
+        cells.append(f'<div style="align-self:center">{html.escape(label)}</div>')
+        cells += [img(*entries[row], width=240) for _, entries in columns]
+    template = f"grid-template-columns:4.5em repeat({len(columns)},minmax(5.5rem,1fr))"
+    style = f"display:grid;{template};gap:.3rem;overflow-x:auto;font-size:.85em;align-items:start"
+    body = f'<div class="wsl-grid" tabindex="0" style="{style}">{"".join(cells)}</div>'
+    return Html(f'<figure class="wsl-figure">{body}{_caption(caption)}</figure>')
+
+
+def slider(frames, labels, alt: str, caption: str = "", width: int = 560) -> Html:
+    """Pictures under one range control; without script, a strip of all frames.
+
+    `frames`: uint8 (H, W, 3) arrays; `labels`: what each shows ("epoch 3"). The last frame shows first.
+    """
+    last = len(frames) - 1
+    images = "".join(
+        f'<img src="{data_uri(frame, width=width)}" alt="{html.escape(f"{alt}, {label}")}" '
+        f'data-label="{html.escape(label)}" style="max-width:100%"{"" if k == last else " hidden"}>'
+        for k, (frame, label) in enumerate(zip(frames, labels, strict=True))
+    )
+    move = (
+        "const f=this.closest('figure'),i=f.querySelectorAll('img');"
+        "i.forEach((p,k)=>p.hidden=k!=this.value);"
+        "f.querySelector('output').textContent=i[this.value].dataset.label"
+    )
+    control = (
+        f'<label><input type="range" min="0" max="{last}" value="{last}" step="1" '
+        f'aria-label="{html.escape(alt)}" style="width:min(100%,{width}px)" oninput="{move}"></label> '
+        f"<output>{html.escape(labels[-1])}</output>"
+    )
+    # The strip repeats no picture data: without script one rule shows every frame small.
+    strip = ".wsl-slider img{display:inline!important;width:19%!important}.wsl-slider-control{display:none}"
+    return Html(
+        f'<figure class="wsl-slider">{images}<div class="wsl-slider-control">{control}</div>'
+        f"<noscript><style>{strip}</style></noscript>{_caption(caption)}</figure>"
+    )
+
+
+def _caption(text: str) -> str:
+    return f"<figcaption>{text}</figcaption>" if text else ""

@@ -1,0 +1,144 @@
+"""What if we had measured otherwise? The same tables of predictions under other rules.
+
+Every function takes our own tables (with label and distance) and needs no data set. Values are means over seeds.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import pandas as pd
+
+from wsl.evaluation import metrics, predictions
+from wsl.evaluation.evaluate import MAPPINGS, RANKINGS, TOLERANCE, Scored, from_table
+from wsl.findings import results as report
+from wsl.findings.results import Cell, Column, Run
+from wsl.pages.show import NOT_ATTEMPTED, Html
+
+KINDS = {
+    "voc2010": "VOC 2010+",
+    "voc2007": "VOC 2007",
+    "sklearn": "scikit-learn",
+    "coco101": "COCO",
+}
+LABELS = {0: "dropped", 1: "positive", -1: "negative"}
+SYSTEMS = ("weak_sup", "full_images", "center")
+TOLERANCES = (0.0, 5.0, 10.0, 18.0, 30.0, 50.0, 80.0, 120.0, 200.0, np.inf)
+SHOWN = {
+    "weak_sup": "J", "center": "K", "rcnn": "L", "masked_pool": "I", "masked_pool_outside": "I′",
+}  # fmt: skip
+
+
+@cache
+def scored(runs: tuple[Run, ...], ranking: str = "score", mapping: str = "stretch") -> tuple[Scored, ...]:
+    """Each seed's table, laid out."""
+    return tuple(from_table(predictions.read_run(r.folder)[0], ranking, mapping, source=str(r.folder)) for r in runs)
+
+
+def _runs(column: Column, system: str) -> tuple[Run, ...]:
+    return tuple(report.find_runs(column.root, column.profile, column.trunk, system))
+
+
+def mean_ap(several, location: bool, kind: str = "voc2010", tolerance: float = TOLERANCE, zero: int = 0) -> float:
+    """mAP (0..1) over seeds; NaN where there are none or no locations. zero: what label 0 counts as (0: dropped)."""
+    values = []
+    for s in several:
+        hits = s.hits(tolerance) if location else None
+        if location and hits is None:
+            return np.nan
+        labels = np.where(s.labels == 0, zero, s.labels)
+        values.append(metrics.mean(metrics.per_class(s.scores, labels, hits, kind)))
+    return float(np.mean(values)) if values else np.nan
+
+
+def _cell(value: float, column: Column, system: str, reference: float = np.nan) -> Cell:
+    if np.isnan(value):
+        return Cell(f"<small>{NOT_ATTEMPTED}</small>" if not _runs(column, system) else "–", column.kind)
+    moved = "" if np.isnan(reference) or value == reference else f"<br><small>{100 * (value - reference):+.1f}</small>"
+    href = f"runs.html#{_runs(column, system)[0].anchor}"
+    return Cell(f'<a href="{href}">{100 * value:.1f}</a>{moved}', column.kind)
+
+
+def _table(columns: list[Column], systems, choices: dict, value, caption: str, name: str, locations=(False, True)) -> Html:
+    """Rows: system and metric by choice; `value(column, system, location, choice)` -> mAP; moves against the first."""
+    heads = [[("", 1, ""), *((column.head(), len(choices), column.kind) for column in columns)], [("", 1, "")]]
+    heads[1] += [(text, 1, column.kind) for column in columns for text in choices.values()]
+    rows = []
+    for system in systems:
+        for location in locations:
+            if (system, location) in (("full_images", True), ("center", False)):
+                continue
+            cells = []
+            for column in columns:
+                found = [value(column, system, location, choice) for choice in choices]
+                cells += [_cell(v, column, system, found[0]) for v in found]
+            what = "location" if location else "classification"
+            rows.append((f"{report.METHODS[system]}<br><small>{what}</small>", cells))
+    return report.table(heads, rows, caption, name)
+
+
+def kinds_table(columns: list[Column]) -> Html:
+    """mAP by definition of average precision."""
+
+    def value(column, system, location, kind):
+        return mean_ap(scored(_runs(column, system)), location, kind)
+
+    caption = "mAP, %, by definition of average precision; below: the move against the number of record (left), points."
+    return _table(columns, SYSTEMS, KINDS, value, caption, "kinds")
+
+
+def points_table(columns: list[Column]) -> Html:
+    """Location mAP of weak supervision by mapping of the point and by ranking score; and J minus K under each."""
+    choices = {(m, r): f"{m}, {'mean' if r == 'score' else 'max'}" for m in MAPPINGS for r in RANKINGS}
+
+    def value(column, system, location, choice):
+        mapping, ranking = choice
+        lacking = not all(_has(run, ranking, mapping) for run in _runs(column, system))
+        return np.nan if lacking else mean_ap(scored(_runs(column, system), ranking, mapping), location)
+
+    caption = "mAP, %, of weak supervision by mapping of cells to pixels and by ranking score; below: the move, points."
+    return _table(columns, ("weak_sup",), choices, value, caption, "points")
+
+
+def _has(run: Run, ranking: str, mapping: str) -> bool:
+    """Whether the run's table carries the columns of a choice."""
+    import pyarrow.parquet as pq
+
+    return {ranking, f"distance{MAPPINGS[mapping]}"} <= set(pq.read_schema(run.folder / "predictions.parquet").names)
+
+
+def labels_table(columns: list[Column]) -> Html:
+    """mAP by what an image with only difficult or crowd objects counts as."""
+
+    def value(column, system, location, zero):
+        return mean_ap(scored(_runs(column, system)), location, zero=zero)
+
+    caption = "mAP, %, by what label 0 counts as; below: the move against dropping it, points. Scenes may have no such label."
+    return _table(columns, SYSTEMS, LABELS, value, caption, "labels")
+
+
+def tolerance_curves(column: Column) -> dict[str, pd.Series]:
+    """Location mAP (0..1) by tolerance, for each system with locations; the last tolerance is infinite."""
+    out = {}
+    for system, letter in SHOWN.items():
+        several = scored(_runs(column, system))
+        if several and all(s.distance is not None for s in several):
+            values = [mean_ap(several, True, tolerance=t) for t in TOLERANCES]
+            out[f"{letter}, {report.METHODS[system]}"] = pd.Series(values, index=pd.Index(TOLERANCES))
+    return out
+
+
+def order_sentences(columns: list[Column]) -> list[str]:
+    """For each source: is weak supervision above the centre at every tolerance?"""
+    lines = []
+    for column in columns:
+        curves = tolerance_curves(column)
+        pair = [curves.get(f"{SHOWN[s]}, {report.METHODS[s]}") for s in ("weak_sup", "center")]
+        if any(curve is None for curve in pair):
+            continue
+        gap = (pair[0] - pair[1]).iloc[:-1]
+        below = [f"{t:g}" for t in gap.index[gap <= 0]]
+        text = "J stays above K at every finite tolerance" if not below else f"J is not above K at {', '.join(below)} pixels"
+        lines.append(f"{column.link()}: {text}; at 0 pixels by {100 * gap[0.0]:.1f} points, at 18 by {100 * gap[18.0]:.1f}.")
+    return lines

@@ -1,0 +1,119 @@
+"""Testing at six scales: one score and one point for each image and class (Sections 4 and 6).
+
+"Per-class scores are computed for all window positions and then max-pooled across the image. These raw
+per-class scores are then aggregated across all scales by averaging." The point is the maximal response over
+scales and cells; cells outside the image take no part; ties go to the smallest scale, then row-major.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import chain, repeat
+
+import numpy as np
+import pandas as pd
+import torch
+from tqdm import tqdm
+
+from wsl.data.dataset import Dataset
+from wsl.data.geometry import Grid, cell_to_image, inside, side_at
+from wsl.data.images import extent_on_canvas
+from wsl.evaluation.predictions import attach_truth
+from wsl.network.features import Features, Side
+from wsl.network.model import Adaptation
+
+MAPPINGS = ("stretch", "centre")
+
+
+@dataclass(frozen=True)
+class Tester:
+    """A head, and the scales at which it is tested; no scales stands for FULL IMAGES."""
+
+    head: Adaptation
+    scales: tuple[float, ...]
+
+    def sides(self, canvas: int) -> list[Side]:
+        return [side_at(s, canvas) for s in sorted(self.scales)] or [None]
+
+
+def best_points(
+    maps: Sequence[np.ndarray], grids: Sequence[Grid], sides: Sequence[int], canvas: int, size: tuple[int, int], mapping: str
+) -> np.ndarray:
+    """(K, 2) image coordinates of the maximal response over the score maps (K, n, m) of one image at several scales."""
+    width, height = size
+    w, h = extent_on_canvas(size, canvas)
+    best = np.full(maps[0].shape[0], -np.inf)
+    points = np.zeros((len(best), 2))
+    for scores, grid, side in zip(maps, grids, sides, strict=True):
+        columns = cell_to_image(grid, side, canvas, w, width, mapping)
+        rows = cell_to_image(grid, side, canvas, h, height, mapping)
+        columns, rows = columns[keep_x := inside(columns, width)], rows[keep_y := inside(rows, height)]
+        on_image = scores[:, keep_y][:, :, keep_x].reshape(len(best), -1)
+        cell = on_image.argmax(1)
+        score = on_image[np.arange(len(best)), cell]
+        better = score > best
+        best[better] = score[better]
+        found = np.stack([columns[cell % len(columns)], rows[cell // len(columns)]], 1)
+        points[better] = found[better]
+    return points.clip(0, (width - 1, height - 1))
+
+
+def predict(features: Features, testers: dict[str, Tester], progress: bool = True, batch: int = 4) -> dict[str, pd.DataFrame]:
+    """Predictions tables of several heads from one pass of the trunk over the data set."""
+    dataset, trunk, canvas = features.dataset, features.trunk, features.canvas
+    n, k = len(dataset), len(dataset.classes)
+    sides = {name: tester.sides(canvas) for name, tester in testers.items()}
+    wanted: list[Side] = sorted(set(chain(*sides.values())), key=lambda side: side or 0)
+    grids = {side: trunk.grid(side) for side in wanted if side is not None}
+    scores = {name: np.zeros((2, n, k)) for name in testers}  # mean and maximum over scales
+    points = {name: np.full((len(MAPPINGS), n, k, 2), np.nan) for name in testers}
+    indices = [range(i, min(i + batch, n)) for i in range(0, n, batch)]
+
+    def read(name: str, images: range, of_side: dict[Side, torch.Tensor]) -> None:
+        own = [testers[name].head.score_maps(of_side[side]) for side in sides[name]]
+        peaks = torch.stack([m.flatten(2).amax(2) for m in own]).double().cpu().numpy()  # (scales, B, K)
+        scores[name][:, images] = peaks.mean(0), peaks.max(0)
+        if None in sides[name]:
+            return
+        arrays, own_grids = [m.cpu().numpy() for m in own], [grids[side] for side in sides[name]]
+        for b, image in enumerate(images):
+            size = tuple(int(v) for v in dataset.sizes[image])
+            for i, mapping in enumerate(MAPPINGS):
+                points[name][i, image] = best_points([a[b] for a in arrays], own_grids, sides[name], canvas, size, mapping)
+
+    bar = tqdm(total=n, desc=f"predicting {dataset.name}", unit="image", disable=not progress)
+    workers = max(1, (os.cpu_count() or 1) // torch.get_num_threads())  # heads side by side, if torch leaves cores idle
+    with ThreadPoolExecutor(workers) as pool:
+        for images, maps in zip(indices, features.batches(indices, [wanted] * len(indices)), strict=True):
+            of_side = dict(zip(wanted, maps, strict=True))
+            list(pool.map(read, testers, repeat(images), repeat(of_side)))
+            bar.update(len(images))
+    bar.close()
+    return {name: table(dataset, *scores[name], *points[name]) for name in testers}
+
+
+def table(dataset: Dataset, score: np.ndarray, score_max: np.ndarray, xy: np.ndarray, xy_centre: np.ndarray) -> pd.DataFrame:
+    """A predictions table (see wsl/evaluation/predictions.py) from arrays (N, K) and (N, K, 2)."""
+    n, k = score.shape
+    columns = {
+        "image": np.repeat(np.array(dataset.images, object), k),
+        "class": np.tile(np.array(dataset.classes, object), n),
+        "score": score.ravel(),
+        "x": xy[..., 0].ravel(),
+        "y": xy[..., 1].ravel(),
+        "score_max": score_max.ravel(),
+        "x_centre": xy_centre[..., 0].ravel(),
+        "y_centre": xy_centre[..., 1].ravel(),
+    }
+    return attach_truth(pd.DataFrame(columns), dataset)
+
+
+def center_prediction(weak_sup: pd.DataFrame, dataset: Dataset) -> pd.DataFrame:
+    """System K: the scores of `weak_sup`, and the centre of the image as every point (Section 6)."""
+    shape = (len(dataset), len(dataset.classes))
+    centre = np.broadcast_to((dataset.sizes[:, None] - 1) / 2, (*shape, 2))
+    scores = (weak_sup[column].to_numpy().reshape(shape) for column in ("score", "score_max"))
+    return table(dataset, *scores, centre, centre)

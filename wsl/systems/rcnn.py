@@ -1,0 +1,277 @@
+"""R-CNN*, system L of Table 2: one linear classifier a class on frozen features of selective-search proposals.
+
+After Girshick et al., "Rich feature hierarchies" (CVPR 2014), as the paper uses it: "only the most confident bounding
+box proposal per class and per image". The score of a class is that of its best proposal, its point the centre.
+Positive regions: ground-truth boxes and proposals that overlap one at IoU >= 0.5; negative: IoU < 0.3; two rounds
+of hard negatives. Nothing is fine-tuned, and no box is regressed.
+
+Regions are pooled from shared maps of the canvas (RoIAlign) into G x G cells, each from the scale at which it measures
+nearest to the trunk's input (as in SPP-net, He et al. 2014). The classifier being linear, a proposal's score is the
+position-sensitive RoI pooling of score maps: a thousand proposals take milliseconds.
+
+Settings were chosen on training images of the VOC 2007 sample (600 to train, 350 to judge; mAP / location mAP after
+the hard negatives): grid 1 or 2, decay 0.01, s = 1.4: 80.3 / 74.6 or 82.3 / 75.3; grid 2, decay 0.03, 0.1 or 0.3:
+84.3 / 78.0, 85.2 / 80.0 or 85.8 / 80.3; decay 0.1 at s = 1: 86.9 / 81.3; at the best of five scales: 88.0 / 82.1; at
+the better of 0.7 and 1.4 (chosen): 88.8 / 82.2. Hard negatives help little: without them 89.2 / 83.0.
+
+Against warped crops (`benchmarks/region_features.py`, 150 training images to train, 150 to judge): crops 86.4 / 74.7 at
+0.63 s an image, regions pooled as here 86.1 / 78.4 at 0.06 s. Maps without the averaging of D10 give 85.1 / 77.0.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+from torchvision.ops import ps_roi_align, roi_align
+from tqdm import tqdm
+
+from wsl.data.dataset import Dataset
+from wsl.data.geometry import boxes_on_map, side_at
+from wsl.data.images import extent_on_canvas
+from wsl.errors import StudyError
+from wsl.evaluation.detection import box_iou
+from wsl.files import whole_file
+from wsl.network.features import Features
+from wsl.network.model import check_head
+from wsl.profile import Profile
+from wsl.systems.predict import table
+from wsl.systems.proposals import Proposals, keep_proposals
+
+GRID = 2  # cells of a pooled region along each side
+DECAY = 0.1  # of the standardised weights
+REGIONS = 60_000  # about so many proposals to begin with, and as many hard negatives a round at most
+PICTURES = 15_000  # at most so many train, which bounds memory to some 5 GiB
+SAMPLES = 2  # points a cell of a region and side
+ROUNDS = 2  # of hard negatives
+BATCH = 8
+
+
+@dataclass(frozen=True)
+class RegionClassifier:
+    """Linear classifiers of pooled regions."""
+
+    weight: Tensor  # (K, C, G, G)
+    bias: Tensor  # (K,)
+
+    def to(self, device: torch.device) -> RegionClassifier:
+        return RegionClassifier(self.weight.to(device), self.bias.to(device))
+
+    def __call__(self, maps: Tensor, regions: Tensor) -> Tensor:
+        """Scores (P, K) of regions (P, 4), in cells of the feature map (C, n, m)."""
+        classes, channels, grid, _ = self.weight.shape
+        cells = self.weight.permute(0, 2, 3, 1).reshape(-1, channels) @ maps.flatten(1).float()
+        scores = ps_roi_align(cells.view(1, -1, *maps.shape[1:]), [regions], grid, sampling_ratio=SAMPLES)
+        return scores.mean((2, 3)) + self.bias
+
+
+def pooled_regions(maps: Tensor, regions: Tensor, grid: int = GRID) -> Tensor:
+    """Features (P, C, G, G) of regions (P, 4), in cells of the feature map (C, n, m)."""
+    return roi_align(maps[None].float(), [regions], grid, sampling_ratio=SAMPLES, aligned=True)
+
+
+def at_best_scale(
+    maps: Sequence[Tensor], sides: Sequence[int], boxes: np.ndarray, features: Features, image: int, read: Callable
+) -> Tensor:
+    """`read(map, regions)` of boxes (P, 4) of an image, (P, ...), each from the map where it is nearest to the trunk's input.
+
+    maps: (C, n, n) for each input side; regions: float32 in cells of that map.
+    """
+    dataset, canvas = features.dataset, features.canvas
+    size = tuple(int(v) for v in dataset.sizes[image])
+    edges = boxes_on_map(boxes, size, extent_on_canvas(size, canvas), canvas, 1)  # 0 to 1 along the canvas
+    length = np.sqrt((edges[:, 2:] - edges[:, :2]).prod(1))
+    scale = np.abs(np.log(length[:, None] * np.array(sides) / features.trunk.input_size)).argmin(1)
+    parts = []
+    for i, m in enumerate(maps):
+        parts.append(read(m, torch.from_numpy(edges[scale == i] * m.shape[-1]).float().to(m.device)))
+    back = np.argsort(np.argsort(scale, kind="stable"), kind="stable")
+    return torch.cat(parts)[torch.from_numpy(back).to(parts[0].device)]
+
+
+def region_labels(boxes: np.ndarray, dataset: Dataset, image: int) -> np.ndarray:
+    """(P, K) int8: +1 at IoU >= 0.5 with an object of the class, -1 below 0.3 with all of them, 0 between."""
+    labels = np.full((len(boxes), len(dataset.classes)), -1, np.int8)
+    b = dataset.boxes
+    for j in np.flatnonzero(b.image == image):
+        iou = box_iou(boxes, b.xyxy[j : j + 1])[:, 0]
+        own = np.where(iou < 0.3, -1, np.where((iou < 0.5) | b.ignored[j], 0, 1))
+        k = b.cls[j]
+        labels[:, k] = np.where((own == 1) | (labels[:, k] == 1), 1, np.maximum(own, labels[:, k]))
+    return labels
+
+
+def first_regions(boxes: np.ndarray, labels: np.ndarray, count: int, draw: np.random.Generator) -> np.ndarray:
+    """Which proposals to begin with: up to `count`, half of them on objects."""
+    on_object = (labels > 0).any(1)
+    positive, negative = draw.permutation(np.flatnonzero(on_object)), draw.permutation(np.flatnonzero(~on_object))
+    positive = positive[: count // 2]
+    return np.sort(np.concatenate([positive, negative[: count - len(positive)]]))
+
+
+def hard_negatives(scores: np.ndarray, labels: np.ndarray, count: int) -> np.ndarray:
+    """The worst mistakes among proposals: for each class its best-scored negative above the margin, `count` at most."""
+    scores = np.where(labels < 0, scores, -np.inf)
+    worst = scores.max(0)
+    ranked = np.argsort(-worst, kind="stable")
+    return np.unique(scores.argmax(0)[ranked[worst[ranked] > -1][:count]])
+
+
+def fit(x: Tensor, y: Tensor, decay: float = DECAY, start: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, Tensor]:
+    """K logistic regressions on standardised features (R, D), labels (R, K) in {-1, 0, +1}: (K, D) weights, (K,) biases.
+
+    The loss of a class is the mean over its labelled regions plus decay / 2 times the squared weights.
+    """
+    weight, bias = start or (torch.zeros(y.shape[1], x.shape[1]), torch.full((y.shape[1],), -3.0))
+    weight, bias = (v.clone().to(x.device).requires_grad_() for v in (weight, bias))
+    share = (y != 0) / (y != 0).sum(0).clamp_min(1)
+    steps = 15 if start else 40  # more steps change the loss by less than 1%
+    solver = torch.optim.LBFGS([weight, bias], max_iter=steps, history_size=10, line_search_fn="strong_wolfe")
+
+    def loss() -> Tensor:
+        solver.zero_grad()
+        value = (F.softplus(-y * F.linear(x, weight, bias)) * share).sum() + decay / 2 * weight.square().sum()
+        value.backward()
+        return value
+
+    solver.step(loss)
+    return weight.detach(), bias.detach()
+
+
+def train_regions(
+    profile: Profile,
+    seed: int,
+    features: Features,
+    proposals: Proposals,
+    grid: int = GRID,
+    decay: float = DECAY,
+    rounds: int = ROUNDS,
+    progress: bool = True,
+) -> tuple[RegionClassifier, list[int]]:
+    """Train system L; returns the classifiers and the number of regions in each round."""
+    dataset, n = features.dataset, len(features.dataset)
+    draw = np.random.default_rng([seed, 0])
+    pictures = np.sort(draw.permutation(n)[:PICTURES]).tolist()
+    count = int(np.clip(REGIONS // len(pictures), 4, 40))
+    xs, ys, used, counts = [], [], {}, []
+    sides = region_sides(profile)
+    classifier = start = None
+    for round_ in range(rounds + 1):
+        bar = tqdm(total=len(pictures), desc=f"regions, round {round_}", unit="image", disable=not progress)
+        for image, maps in _maps(features, sides, pictures):
+            boxes = proposals[image]
+            labels = region_labels(boxes, dataset, image)
+            if classifier is None:
+                chosen = first_regions(boxes, labels, count, draw)
+                objects = dataset.boxes.xyxy[(dataset.boxes.image == image) & ~dataset.boxes.ignored][:count]
+                boxes = np.concatenate([boxes[chosen], objects])
+                labels = np.concatenate([labels[chosen], region_labels(objects, dataset, image)])
+                used[image] = set(chosen.tolist())
+            else:
+                scores = at_best_scale(maps, sides, boxes, features, image, classifier).cpu().numpy()
+                chosen = hard_negatives(scores, labels, count)
+                chosen = np.array([p for p in chosen if p not in used[image]], int)
+                used[image] |= set(chosen.tolist())
+                boxes, labels = boxes[chosen], labels[chosen]
+            pooled = at_best_scale(maps, sides, boxes, features, image, partial(pooled_regions, grid=grid))
+            xs.append(pooled.flatten(1).half())
+            ys.append(torch.from_numpy(labels).to(pooled.device))
+            bar.update()
+        bar.close()
+        x, y = torch.cat(xs).float(), torch.cat(ys).float()
+        if classifier is None:
+            mean, std = x.mean(0), x.std(0)
+            std = torch.where(std > 1e-3 * std.max(), std, std.max())
+        counts.append(len(x))
+        start = fit(x.sub_(mean).div_(std), y, decay, start)
+        classifier = _unstandardised(*start, mean, std, features.trunk.channels)
+    return classifier, counts
+
+
+def _unstandardised(weight: Tensor, bias: Tensor, mean: Tensor, std: Tensor, channels: int) -> RegionClassifier:
+    """The same classifiers on plain features; scores are means over the cells of a region, hence the factor."""
+    weight = weight / std
+    bias = bias - weight @ mean
+    grid = round((weight.shape[1] / channels) ** 0.5)
+    return RegionClassifier(weight.view(-1, channels, grid, grid) * grid**2, bias)
+
+
+def region_sides(profile: Profile) -> list[int]:
+    """Input sides at which regions are read: the smallest and largest training scale, whose features are kept."""
+    return sorted({side_at(s, profile.canvas) for s in (min(profile.train_scales), max(profile.train_scales))})
+
+
+def _maps(features: Features, sides: list[int], pictures: Sequence[int]) -> Iterator[tuple[int, list[Tensor]]]:
+    """(image, its feature maps (C, n, n) at `sides`)."""
+    batches = [pictures[i : i + BATCH] for i in range(0, len(pictures), BATCH)]
+    for images, maps in zip(batches, features.batches(batches, [sides] * len(batches)), strict=True):
+        yield from ((image, [m[b] for m in maps]) for b, image in enumerate(images))
+
+
+def predict_regions(
+    profile: Profile, features: Features, proposals: Proposals, classifiers: Sequence[RegionClassifier], progress: bool = True
+) -> list[pd.DataFrame]:
+    """A predictions table for each classifier: the best proposal of each image and class."""
+    dataset = features.dataset
+    shape = (len(classifiers), len(dataset), len(dataset.classes))
+    score, centre = np.zeros(shape), np.zeros((*shape, 2))
+    bar = tqdm(total=len(dataset), desc=f"regions of {dataset.name}", unit="image", disable=not progress)
+    sides = region_sides(profile)
+    for image, maps in _maps(features, sides, range(len(dataset))):
+        boxes = proposals[image]
+        for c, classifier in enumerate(classifiers):
+            best, which = at_best_scale(maps, sides, boxes, features, image, classifier).max(0)
+            score[c, image] = best.cpu().numpy()
+            centre[c, image] = ((boxes[:, :2] + boxes[:, 2:]) / 2)[which.cpu().numpy()]
+        bar.update()
+    bar.close()
+    return [table(dataset, s, s, xy, xy) for s, xy in zip(score, centre, strict=True)]
+
+
+def train_rcnn(profile: Profile, seed: int, features: Features, runs: Path, out: Path) -> list[int]:
+    """Train and keep system L in `out/head.safetensors`; returns the number of regions in each round."""
+    proposals = keep_proposals(profile, "train", runs)
+    classifier, counts = train_regions(profile, seed, features, proposals)
+    dataset, trunk = features.dataset, features.trunk
+    about = {"classes": list(dataset.classes), "trunk": trunk.name, "weights_sha256": trunk.weights_sha256, "system": "rcnn"}
+    about |= {"seed": seed, "canvas": profile.canvas, "trained_on": profile.title or dataset.name}
+    save_classifier(out / "head.safetensors", classifier, about)
+    return counts
+
+
+def predict_rcnn(profile: Profile, features: Features, runs: Path, paths: Sequence[Path]) -> list[pd.DataFrame]:
+    """Predictions tables of the classifiers in `paths` on the evaluation images."""
+    classifiers = []
+    for path in paths:
+        classifier, about = load_classifier(path)
+        check_head(path, about, features.trunk.name, features.trunk.weights_sha256, features.dataset.classes)
+        classifiers.append(classifier.to(features.trunk.device))
+    return predict_regions(profile, features, keep_proposals(profile, "val", runs), classifiers)
+
+
+def save_classifier(path: Path, classifier: RegionClassifier, about: dict) -> None:
+    tensors = {"weight": classifier.weight.cpu().half().contiguous(), "bias": classifier.bias.cpu()}
+    with whole_file(path) as temporary:
+        save_file(tensors, temporary, {"about": json.dumps(about)})
+
+
+def load_classifier(path: Path) -> tuple[RegionClassifier, dict]:
+    """What `save_classifier` wrote."""
+    if not Path(path).is_file():
+        raise StudyError(f"{path}: no such classifiers; make them with `wsl train PROFILE rcnn`")
+    try:
+        with safe_open(path, "pt") as file:
+            about = json.loads(file.metadata()["about"])
+            return RegionClassifier(file.get_tensor("weight").float(), file.get_tensor("bias")), about
+    except (SafetensorError, TypeError, KeyError, ValueError) as error:
+        raise StudyError(f"{path}: not classifiers of this study ({error}); make them with `wsl train`") from None
