@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from wsl.evaluation.evaluate import evaluate_table
+from wsl.network.engines import one_pool
 from wsl.profile import load_profile
 from wsl.systems.predict import Tester, predict
 from wsl.systems.study import training_features, trunk_of
@@ -35,6 +36,7 @@ RECIPES = {
 }
 
 
+@one_pool()
 def main() -> None:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("profile")

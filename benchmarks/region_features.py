@@ -23,6 +23,7 @@ from wsl.cli.arguments import add_profile_arguments, profile_of
 from wsl.data.dataset import Dataset
 from wsl.data.images import read_image
 from wsl.evaluation.evaluate import evaluate_table
+from wsl.network.engines import OpenVinoEngine, TorchEngine, one_pool
 from wsl.network.features import Features
 from wsl.network.trunk import Trunk
 from wsl.systems import rcnn
@@ -80,6 +81,7 @@ def measure(dataset: Dataset, boxes: list[np.ndarray], describe, decay: float) -
     return f"mAP {100 * np.nanmean(frame['ap']):.1f}  location mAP {100 * np.nanmean(frame['location_ap']):.1f}  {seconds}"
 
 
+@one_pool()
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_profile_arguments(parser)
@@ -96,7 +98,9 @@ def main() -> None:
     ways = {"warped crops, 224 px": lambda i, own: crop_features(trunk, pictures[i], own)}
     maps = {"": features}
     if isinstance(trunk.module, nn.Sequential) and isinstance(trunk.module[-1], nn.AvgPool2d):
-        maps["single cells, "] = Features(replace(trunk, module=trunk.module[0]), dataset, profile.canvas)  # without D10
+        cells = trunk.module[0]  # without D10
+        engine = TorchEngine(cells, trunk.device) if isinstance(trunk.engine, TorchEngine) else OpenVinoEngine(cells)
+        maps["single cells, "] = Features(replace(trunk, engine=engine), dataset, profile.canvas)
     for kind, source in maps.items():
         for sides in ([profile.canvas], rcnn.region_sides(profile)):
             for grid in (1, 2, 3):

@@ -7,6 +7,7 @@ from torch import nn
 from torchvision.models import alexnet
 
 from wsl.data.geometry import Grid, cell_to_image, cells_in_boxes, inside, side_at
+from wsl.network.engines import TorchEngine
 from wsl.network.trunk import IMAGENET, Trunk, alexnet_as_convolutions, averaging
 from wsl.systems.predict import best_points
 
@@ -14,7 +15,7 @@ from wsl.systems.predict import best_points
 @pytest.fixture(scope="module")
 def trunk() -> Trunk:
     torch.manual_seed(0)
-    return Trunk("alexnet", alexnet_as_convolutions(alexnet(weights=None)), IMAGENET, 224, "")
+    return Trunk("alexnet", TorchEngine(alexnet_as_convolutions(alexnet(weights=None))), IMAGENET, 224, "")
 
 
 def test_alexnet_has_the_papers_maps(trunk):
@@ -29,7 +30,7 @@ def test_probe_finds_same_padding_of_odd_and_even_inputs():
     """A stride-2 3x3 layer with "same" padding centres cell 0 on pixel 1 of even inputs and on pixel 0 of odd ones."""
     from timm.layers import Conv2dSame
 
-    trunk = Trunk("same", nn.Sequential(Conv2dSame(3, 4, 3, 2)), IMAGENET, 32, "")
+    trunk = Trunk("same", TorchEngine(nn.Sequential(Conv2dSame(3, 4, 3, 2))), IMAGENET, 32, "")
     assert trunk.grid(64) == Grid(32, 2, 1.0)
     assert trunk.grid(65) == Grid(33, 2, 0.0)
 

@@ -7,6 +7,7 @@ from PIL import Image
 
 from wsl.data.images import on_canvas, read_image, upright_size
 from wsl.errors import StudyError
+from wsl.network.engines import TorchEngine
 from wsl.network.features import at_side, canvas_of
 from wsl.network.trunk import CAFFE, IMAGENET, LITE, Trunk
 
@@ -59,7 +60,7 @@ def test_broken_files_are_named(tmp_path):
 
 
 def test_padding_is_the_mean_colour_after_normalisation():
-    trunk = Trunk("none", torch.nn.Identity(), IMAGENET, 32, "")
+    trunk = Trunk("none", TorchEngine(torch.nn.Identity()), IMAGENET, 32, "")
     canvas, extent = canvas_of(np.full((20, 40, 3), 255, np.uint8), trunk, 100)
     assert extent == (100, 50)
     assert (canvas[:, 50:] == 0).all() and (canvas[:, :50] > 2).all()

@@ -14,7 +14,7 @@ from wsl.systems.train import pooled_loss
 
 @pytest.fixture
 def setting(monkeypatch):
-    monkeypatch.setattr(model, "SEARCH_DTYPE", torch.float32)  # exact: the search in full precision
+    monkeypatch.setenv("WSL_ARITHMETIC", "float32")  # exact: the search in full precision
     generator = torch.Generator().manual_seed(0)
     torch.manual_seed(0)
     head = Adaptation(6, 3, hidden=8)

@@ -7,6 +7,7 @@ to 500x500": the picture lies top-left, the padding is zero after normalisation,
 from __future__ import annotations
 
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -14,7 +15,20 @@ from PIL import Image, ImageOps
 from wsl.errors import StudyError
 
 MAX_PIXELS = 300_000_000  # what a format that cannot be decoded at reduced size may hold
-Image.MAX_IMAGE_PIXELS = None  # MAX_PIXELS stands in its place: a wide JPEG is decoded at reduced size
+_GUARD = Lock()
+
+
+def _open(path: Path) -> Image.Image:
+    """`Image.open` without its limit of pixels, which would refuse a wide JPEG before it could be decoded at reduced size.
+
+    MAX_PIXELS stands in its place. The limit belongs to the process: it is lifted for the opening alone.
+    """
+    with _GUARD:
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            return Image.open(path)
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
 
 
 def read_image(path: Path, size: tuple[int, int] | None = None, longest: int | None = None) -> np.ndarray:
@@ -26,7 +40,7 @@ def read_image(path: Path, size: tuple[int, int] | None = None, longest: int | N
     Errors: StudyError that names the file where it is missing, empty, truncated or of another size.
     """
     try:
-        with Image.open(path) as picture:
+        with _open(path) as picture:
             stored = picture.size
             if longest and max(stored) >= 2 * longest:
                 picture.draft("RGB", (longest, longest) if stored[0] == stored[1] else extent_on_canvas(stored, longest))
@@ -53,7 +67,7 @@ def read_image(path: Path, size: tuple[int, int] | None = None, longest: int | N
 def upright_size(path: Path) -> tuple[int, int]:
     """(width, height) of a picture as it is seen, its EXIF orientation applied."""
     read_image(path, longest=1)
-    with Image.open(path) as picture:
+    with _open(path) as picture:
         turned = picture.getexif().get(0x0112, 1) >= 5
         return picture.size[::-1] if turned else picture.size
 

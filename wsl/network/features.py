@@ -5,10 +5,11 @@ A side of None stands for FULL IMAGES: the whole picture warped to the trunk's i
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -16,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from filelock import FileLock
 from torch import Tensor
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
@@ -23,9 +25,12 @@ from tqdm import tqdm
 
 from wsl.data.dataset import Dataset
 from wsl.data.images import on_canvas, read_image, warped
+from wsl.errors import StudyError
+from wsl.files import whole_file
 from wsl.network.trunk import Trunk
 
 Side = int | None
+FORMAT = 1  # of kept features: one more whenever this code gives other numbers, or lays them out in another way
 
 
 @dataclass
@@ -59,35 +64,45 @@ def at_side(canvases: Tensor, side: int) -> Tensor:
     return F.interpolate(canvases, (side, side), mode="bilinear", antialias=side < canvases.shape[-1])
 
 
+def maps_at(trunk: Trunk, canvases: Tensor, side: Side, whole: Tensor | None = None) -> Tensor:
+    """Features of canvases (B, 3, c, c) at an input of `side` pixels, for None of `whole` (B, 3, i, i): bfloat16 (B, C, n, m).
+
+    The only way from pictures to features: what training keeps, what heads are tested on, what a single photograph gets.
+    Rounding them to bfloat16 halves the disk that kept ones take; as it stands here, no path sees other numbers.
+    """
+    if side is None:
+        return trunk(whole).mean((2, 3), keepdim=True).bfloat16()
+    return trunk(at_side(canvases.to(trunk.device), side)).bfloat16()
+
+
 class Features:
     """Trunk features of a data set, batch by batch."""
 
-    def __init__(self, trunk: Trunk, dataset: Dataset, canvas: int, folder: Path | None = None) -> None:
-        self.trunk, self.dataset, self.canvas, self.folder = trunk, dataset, canvas, folder
-        self.rows = np.arange(len(dataset))  # where the kept arrays hold each image
+    def __init__(
+        self,
+        trunk: Trunk,
+        dataset: Dataset,
+        canvas: int,
+        kept: dict[Side, np.ndarray] | None = None,
+        rows: np.ndarray | None = None,
+    ) -> None:
+        self.trunk, self.dataset, self.canvas = trunk, dataset, canvas
+        self.kept = kept  # int16 (rows, C, n, m) of each side, the bits of bfloat16
+        self.rows = np.arange(len(dataset)) if rows is None else rows  # where they hold each image
 
     def subset(self, indices: np.ndarray) -> Features:
         """The features of some of the images, in that order."""
-        part = Features(self.trunk, self.dataset.subset(indices), self.canvas, self.folder)
-        part.rows = self.rows[indices]
-        return part
+        return Features(self.trunk, self.dataset.subset(indices), self.canvas, self.kept, self.rows[indices])
 
     def batches(self, indices: Sequence[Sequence[int]], sides: Sequence[Sequence[Side]]) -> Iterator[list[Tensor]]:
         """For each batch of indices, its features at each of its sides: bfloat16 (B, C, n, m)."""
-        if self.folder is not None:
-            arrays = {side: np.load(self.folder / f"{side}.npy", mmap_mode="r") for side in set(chain(*sides))}
+        if self.kept is not None:
             for batch, wanted in zip(indices, sides, strict=True):
-                kept = (torch.from_numpy(arrays[side][self.rows[np.asarray(batch)]]) for side in wanted)
+                kept = (torch.from_numpy(self.kept[side][self.rows[np.asarray(batch)]]) for side in wanted)
                 yield [maps.view(torch.bfloat16).to(self.trunk.device) for maps in kept]
             return
-        for pictures, wanted in zip(self.pictures(indices, None in chain(*sides)), sides, strict=True):
-            yield [self._maps(pictures, side) for side in wanted]
-
-    def _maps(self, pictures: tuple[Tensor, Tensor], side: Side) -> Tensor:
-        canvases, whole = pictures
-        if side is None:
-            return self.trunk(whole).mean((2, 3), keepdim=True).bfloat16()
-        return self.trunk(at_side(canvases, side)).bfloat16()
+        for (canvases, whole), wanted in zip(self.pictures(indices, None in chain(*sides)), sides, strict=True):
+            yield [maps_at(self.trunk, canvases, side, whole) for side in wanted]
 
     def pictures(self, indices: Sequence[Sequence[int]], want_warped: bool) -> Iterator[tuple[Tensor, Tensor]]:
         """Canvases and warped pictures, decoded ahead by worker processes where a GPU waits for them."""
@@ -98,41 +113,90 @@ class Features:
             yield canvases.to(self.trunk.device), whole.to(self.trunk.device)
 
     def keep(self, folder: Path, sides: Sequence[Side], progress: bool = True) -> Features:
-        """Compute the features of all `sides` once and keep them as bfloat16 below `folder`; no work if they are there."""
-        about = {
-            "trunk": self.trunk.name,
-            "weights": self.trunk.weights_sha256,
-            "data": self.dataset.digest(),
-            "canvas": self.canvas,
-            "sides": sorted(str(side) for side in sides),
-        }
-        done = folder / "features.json"
-        if not (done.is_file() and json.loads(done.read_text()) == about):
-            temporary = folder.with_name(folder.name + ".tmp")
-            shutil.rmtree(temporary, ignore_errors=True)
-            temporary.mkdir(parents=True)
-            self._compute(temporary, sides, progress)
-            (temporary / "features.json").write_text(json.dumps(about))
-            shutil.rmtree(folder, ignore_errors=True)
-            temporary.rename(folder)
-        return Features(self.trunk, self.dataset, self.canvas, folder)
+        """These features at all `sides`, kept below `folder` as bfloat16; what is not there yet is computed.
 
-    def _compute(self, folder: Path, sides: Sequence[Side], progress: bool) -> None:
-        count = len(self.dataset.images)
+        `folder` holds an array a side, and `features.json` with all that they depend on: where that has changed, they are
+        computed anew. Of several processes that want the same, one computes and the others wait for it.
+        Errors: StudyError where the disk is full or may not be written to.
+        """
+        about, files = self._identity(), {side: folder / f"{side}.npy" for side in sides}
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with FileLock(folder.with_name(folder.name + ".lock")):
+                if not _is_of(folder, about):
+                    for old in folder.glob("*.npy"):
+                        old.unlink()
+                    with whole_file(folder / "features.json") as temporary:
+                        temporary.write_text(json.dumps(about, indent=1))
+                for left in folder.glob(".*.tmp"):  # of a process that was killed: nobody else writes while the lock is ours
+                    left.unlink()
+                if missing := {side: file for side, file in files.items() if not file.is_file()}:
+                    self._compute(missing, progress)
+                # opened while nobody can replace them; once open, they stay as they are
+                kept = {side: np.load(file, mmap_mode="r") for side, file in files.items()}
+        except OSError as error:
+            remedy = "free some disk, or choose another folder with --runs"
+            raise StudyError(f"{folder}: features could not be kept ({error}); {remedy}") from error
+        return Features(self.trunk, self.dataset, self.canvas, kept)
+
+    def _identity(self) -> dict:
+        """All that the numbers depend on."""
+        trunk = self.trunk
+        return {
+            "format": FORMAT,
+            "trunk": trunk.name,
+            "weights": trunk.weights_sha256,
+            "input": repr((trunk.normalise, trunk.input_size)),
+            "engine": trunk.engine.name,
+            "arithmetic": trunk.arithmetic,
+            "data": self.dataset.digest(),
+            "files": files_digest(self.dataset.files),
+            "canvas": self.canvas,
+        }
+
+    def _compute(self, files: dict[Side, Path], progress: bool) -> None:
+        """Write the features of all images at each side to its file, which appears whole or not at all.
+
+        Row by row, not through a memory map, where a full disk kills the process in place of an error.
+        """
+        count = len(self.dataset)
         indices = [range(i, min(i + 8, count)) for i in range(0, count, 8)]
-        arrays: dict[Side, np.ndarray] = {}
         bar = tqdm(total=count, desc=f"features of {self.dataset.name}", unit="image", disable=not progress)
-        for batch, pictures in zip(indices, self.pictures(indices, None in sides), strict=True):
-            for side in sides:
-                maps = self._maps(pictures, side)
-                if side not in arrays:
-                    shape = (count, *maps.shape[1:])
-                    arrays[side] = np.lib.format.open_memmap(folder / f"{side}.npy", "w+", np.int16, shape)
-                arrays[side][batch.start : batch.stop] = maps.cpu().view(torch.int16).numpy()
-            bar.update(len(batch))
-        bar.close()
-        for array in arrays.values():
-            array.flush()
+        with bar, ExitStack() as stack:
+            out = {side: stack.enter_context(open(stack.enter_context(whole_file(path)), "wb")) for side, path in files.items()}
+            for batch, (canvases, whole) in zip(indices, self.pictures(indices, None in files), strict=True):
+                for side, file in out.items():
+                    rows = maps_at(self.trunk, canvases, side, whole).cpu().view(torch.int16).numpy()
+                    if batch.start == 0:
+                        header = {"descr": rows.dtype.str, "fortran_order": False, "shape": (count, *rows.shape[1:])}
+                        np.lib.format.write_array_header_1_0(file, header)
+                    file.write(rows.tobytes())
+                bar.update(len(batch))
+
+
+def _is_of(folder: Path, about: dict) -> bool:
+    """Whether a folder holds features of this identity."""
+    try:
+        return json.loads((folder / "features.json").read_text()) == about
+    except (OSError, ValueError):
+        return False
+
+
+def files_digest(files: Sequence[Path]) -> str:
+    """sha256 over the sizes and modification times of picture files: a replaced picture gives another one.
+
+    Times, not contents: every training asks, and reading 80,000 photographs takes minutes where their times take a second.
+    So scenes drawn anew with the same bytes, and data copied without their times, cost their features once more. Both are
+    rare (scenes are drawn anew where their code has changed), and the error is on the safe side.
+    """
+    sha = hashlib.sha256()
+    for path in files:
+        try:
+            stat = path.stat()
+        except OSError as error:
+            raise StudyError(f"{path}: cannot be read ({error.strerror}); check the data root (`wsl data check`)") from None
+        sha.update(f"{stat.st_size} {stat.st_mtime_ns}\n".encode())
+    return sha.hexdigest()
 
 
 def bytes_kept(trunk: Trunk, count: int, sides: Sequence[Side]) -> int:

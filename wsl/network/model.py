@@ -21,9 +21,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from wsl.errors import StudyError
-
-# bfloat16 products where the processor multiplies them natively: the search needs no more digits
-SEARCH_DTYPE = torch.bfloat16 if torch.cuda.is_available() or torch.cpu._is_avx512_bf16_supported() else torch.float32
+from wsl.network.arithmetic import DTYPES, arithmetic_on
 
 
 class Adaptation(nn.Module):
@@ -63,21 +61,24 @@ class Adaptation(nn.Module):
     def score_maps(self, features: Tensor, masks: tuple[Tensor, Tensor] | None = None) -> Tensor:
         """`forward` without gradients, several times faster; float32.
 
-        Standardising and the masks are folded into the weights, and Ca is computed in SEARCH_DTYPE. (With 3x3
-        kernels the folded shift would differ at the border, where the padding is zero: `dense_scores` serves there.)
+        Standardising and the masks are folded into the weights, and Ca is computed in the arithmetic in force (see
+        `wsl.network.arithmetic`). With 3x3 kernels the folded shift would differ at the border, where the padding is
+        zero: `dense_scores` serves there.
         """
         if self.ca.kernel_size != (1, 1):
             return dense_scores(self, features, masks)
         first, second = masks or (1.0, 1.0)
         weight = self.ca.weight * (first / self.std)
         bias = self.ca.bias - (weight * self.mean).sum((1, 2, 3))
-        x = F.conv2d(features.to(SEARCH_DTYPE), weight.to(SEARCH_DTYPE), bias.to(SEARCH_DTYPE))
+        dtype = DTYPES[arithmetic_on(features.device)]
+        x = F.conv2d(features.to(dtype), weight.to(dtype), bias.to(dtype))
         return F.conv2d(F.relu_(x).float(), self.cb.weight * second, self.cb.bias)
 
 
 def dense_scores(head: nn.Module, features: Tensor, masks: tuple[Tensor, Tensor] | None = None) -> Tensor:
-    """Score maps by `forward` of the head, or of DistributedDataParallel around it; its products in SEARCH_DTYPE."""
-    with torch.autocast(features.device.type, SEARCH_DTYPE, enabled=SEARCH_DTYPE is not torch.float32):
+    """Score maps by `forward` of the head, or of DistributedDataParallel around it; in the arithmetic in force."""
+    half = arithmetic_on(features.device) == "bfloat16"
+    with torch.autocast(features.device.type, torch.bfloat16, enabled=half):
         return head(features.float(), masks).float()
 
 

@@ -12,9 +12,8 @@ import hashlib
 import importlib.util
 import os
 import urllib.error
-import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from torch import nn
 
 from wsl.data.geometry import Grid
 from wsl.errors import StudyError
+from wsl.network.engines import Engine, OpenVinoEngine, TorchEngine, fastest_engine
 
 
 @dataclass(frozen=True)
@@ -53,29 +53,31 @@ class Trunk:
     """A frozen network: float (B, 3, H, W), normalised -> float32 (B, channels, n, m)."""
 
     name: str
-    module: nn.Module
+    engine: Engine
     normalise: InputConvention
     input_size: int
     weights_sha256: str
-    # "torch": the reference; "openvino": the same network, several times faster on a CPU, in bfloat16 where the processor
-    # has it; "openvino-f32": never in bfloat16
-    engine: str = "torch"
-    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
     def __post_init__(self) -> None:
-        self.module.eval().requires_grad_(False).to(self.device)
-        self._compiled: dict[tuple[int, int], object] = {}
         self._offsets: dict[int, float] = {}
         self._cells: dict[int, int] = {}
 
     @torch.inference_mode()
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
-        if self.engine != "torch":
-            run = self._openvino(images.shape[-2], images.shape[-1])
-            return torch.cat([torch.from_numpy(run(image[None].numpy())[0].copy()) for image in images])
-        half = self.device.type == "cuda"
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
-            return self.module(images.to(self.device)).float()
+        return self.engine(images)
+
+    @property
+    def module(self) -> nn.Module:
+        return self.engine.module
+
+    @property
+    def device(self) -> torch.device:
+        return self.engine.device
+
+    @property
+    def arithmetic(self) -> str:
+        """"float32" or "bfloat16": what its products are computed in."""
+        return self.engine.arithmetic
 
     @cached_property
     def _shapes(self) -> nn.Module:
@@ -136,44 +138,31 @@ class Trunk:
                 return (first + last) / 2 - self.stride * cell
         return float("nan")
 
-    def _openvino(self, height: int, width: int) -> Callable:
-        if (height, width) not in self._compiled:
-            import openvino
-
-            if "model" not in self.__dict__:
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")  # the converter's own deprecation notices
-                    self.model = openvino.convert_model(self.module, example_input=torch.zeros(1, 3, 224, 256))
-                self.core = openvino.Core()
-                half = self.engine == "openvino" and "BF16" in self.core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-                self.settings = {"INFERENCE_PRECISION_HINT": "bf16" if half else "f32"}
-            self.model.reshape([1, 3, height, width])
-            self._compiled[height, width] = self.core.compile_model(self.model, "CPU", self.settings)
-        return self._compiled[height, width]
-
 
 def load_trunk(
     name: str = "efficientnet_lite0",
     weights: Path | None = None,
     convention: str | None = None,
     engine: str = "auto",
+    arithmetic: str | None = None,
 ) -> Trunk:
     """A frozen trunk by name: efficientnet_lite0, alexnet, squeezenet1_1, or any name that timm knows.
 
     weights: a local .safetensors, .npz or .pth file in place of the packaged or downloaded ones.
     convention: "imagenet", "caffe" or "lite" where a local file expects other pixels than the name's default.
-    engine: "auto" (CUDA if there is a GPU, else OpenVINO where installed), "torch", "openvino" or "openvino-f32".
+    engine: "auto" (`fastest_engine`), "torch" or "openvino".
+    arithmetic: "float32" or "bfloat16" in place of what `arithmetic_on` decides.
     """
     if convention is not None and convention not in CONVENTIONS:
         raise StudyError(f"input convention {convention!r} is unknown; choose one of {', '.join(CONVENTIONS)}")
     builders = {"efficientnet_lite0": _efficientnet_lite0, "alexnet": _alexnet, "squeezenet1_1": _squeezenet1_1}
     module, normalise, size = builders.get(name, partial(_timm, name))(weights)
-    device = torch.device("cuda" if torch.cuda.is_available() and engine in ("auto", "torch") else "cpu")
-    if engine == "auto":
-        fast = device.type == "cpu" and importlib.util.find_spec("openvino") is not None
-        engine = "openvino" if fast else "torch"
+    if (fastest_engine() if engine == "auto" else engine) == "openvino":
+        runs = OpenVinoEngine(module, arithmetic)
+    else:
+        runs = TorchEngine(module, torch.device("cuda" if torch.cuda.is_available() else "cpu"), arithmetic)
     normalise = CONVENTIONS[convention] if convention else normalise
-    return Trunk(name, module, normalise, size, _digest(module), engine, device)
+    return Trunk(name, runs, normalise, size, _digest(module))
 
 
 def _digest(module: nn.Module) -> str:

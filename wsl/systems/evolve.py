@@ -19,7 +19,8 @@ from wsl.data.photographs import PHOTOGRAPHS
 from wsl.errors import StudyError
 from wsl.evaluation.evaluate import TOLERANCE, evaluate_table
 from wsl.files import whole_file
-from wsl.network.features import Features, canvas_of
+from wsl.network.engines import one_pool
+from wsl.network.features import Features, canvas_of, maps_at
 from wsl.network.model import load_head
 from wsl.network.trunk import Trunk
 from wsl.profile import Profile
@@ -27,6 +28,7 @@ from wsl.systems.predict import Tester, predict
 from wsl.systems.study import run_folder, trunk_of
 
 
+@one_pool()
 def evolve(profile: Profile, seed: int, runs: Path) -> Path:
     """Write evolution.csv, discovery.csv and evolution.safetensors beside the run of `weak_sup`; returns its folder."""
     folder = run_folder(runs, profile, "weak_sup", seed)
@@ -100,7 +102,7 @@ def score_maps(
     """{"<picture>/<class>": float16 (epochs + 1, n, m)} at s = 1; the map covers the whole canvas."""
     maps = {}
     for name, (path, wanted) in chosen.items():
-        features = trunk(canvas_of(read_image(path, longest=canvas), trunk, canvas)[0][None])
+        features = maps_at(trunk, canvas_of(read_image(path, longest=canvas), trunk, canvas)[0][None], canvas)
         stack = np.stack([head.score_maps(features)[0].cpu().numpy() for head in heads])  # (epochs + 1, K, n, m)
         for cls in wanted:
             if cls in classes:

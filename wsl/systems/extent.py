@@ -30,6 +30,7 @@ from wsl.errors import StudyError
 from wsl.evaluation import metrics
 from wsl.evaluation.detection import RECORD, WAYS, Detections, bootstrap, cocoeval, detection_average_precision
 from wsl.files import whole_file
+from wsl.network.engines import one_pool
 from wsl.network.features import Features
 from wsl.network.model import Adaptation, check_head, load_head
 from wsl.profile import Profile
@@ -102,6 +103,7 @@ def detect(
     return {name: Detections(*(np.concatenate(v) for v in zip(*found, strict=True))) for name, found in rows.items()}
 
 
+@one_pool()
 def extent(profile: Profile, seed: int, runs: Path) -> Path:
     """Write `extent.csv` beside the run of weak_sup; returns it. Columns: how (of `WAYS`), iou, class, ap, ap_coco.
 

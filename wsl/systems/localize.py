@@ -9,13 +9,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from wsl.data.geometry import side_at
 from wsl.data.images import read_image, upright_size
+from wsl.errors import StudyError
 from wsl.files import whole_file
-from wsl.network.features import at_side, canvas_of
-from wsl.network.model import Adaptation, check_head, load_head
+from wsl.network.engines import one_pool
+from wsl.network.features import canvas_of, maps_at
+from wsl.network.model import check_head, load_head
 from wsl.network.trunk import Trunk, load_trunk
-from wsl.systems.predict import best_points
+from wsl.profile import kind_of
+from wsl.systems.predict import MAPPINGS, Tester, read
 
 SHIPPED_HEAD = Path(str(files("wsl.systems") / "heads" / "voc-sample.safetensors"))
 
@@ -24,7 +26,7 @@ SHIPPED_HEAD = Path(str(files("wsl.systems") / "heads" / "voc-sample.safetensors
 class Localization:
     """What the network sees in one picture."""
 
-    rgb: np.ndarray  # (h, w, 3) uint8, upright; a very large JPEG is reduced
+    rgb: np.ndarray  # (h, w, 3) uint8, upright; a large JPEG is reduced, to no less than the canvas
     size: tuple[int, int]  # width, height of the picture itself
     found: pd.DataFrame  # one row a class, best first: class, score, probability, x, y (pixels of the picture, 0-based)
     maps: dict[str, np.ndarray]  # score map (n, m) of each class at s = 1, covering the square canvas
@@ -35,24 +37,26 @@ class Localization:
 class Localizer:
     """A head with its trunk, ready for pictures."""
 
-    head: Adaptation
+    tester: Tester
     about: dict
     trunk: Trunk
 
+    @one_pool()
     def __call__(self, path: Path) -> Localization:
-        """Scores at the head's test scales (mean of the maxima), points by the `stretch` mapping."""
-        canvas = self.about["canvas"]
-        size, rgb = upright_size(path), read_image(path, longest=2 * canvas)
+        """Scores and points as `predict` gives them: scores are means of the maxima over scales, points by `stretch`."""
+        canvas, sides = self.about["canvas"], self.tester.sides(self.about["canvas"])
+        if None in sides:
+            raise StudyError(f"{path}: a head of full_images finds classes, not places; give one of weak_sup with --head")
+        size = upright_size(path)
+        rgb = read_image(path, size, canvas)
         square = canvas_of(rgb, self.trunk, canvas)[0][None]
-        sides = [side_at(s, canvas) for s in sorted(self.about["test_scales"])]
-        maps = [self.head.score_maps(self.trunk(at_side(square, side)))[0].cpu().numpy() for side in sides]
-        score = np.mean([m.max((1, 2)) for m in maps], 0)
-        grids = [self.trunk.grid(side) for side in sides]
-        points = best_points(maps, grids, sides, canvas, size, "stretch")
-        columns = {"class": self.about["classes"], "score": score, "probability": 1 / (1 + np.exp(-score))}
-        found = pd.DataFrame({**columns, "x": points[:, 0], "y": points[:, 1]})
-        found = found.sort_values("score", ascending=False, kind="stable", ignore_index=True)
-        at_one = maps[int(np.argmin([abs(side - canvas) for side in sides]))]
+        features = {side: maps_at(self.trunk, square, side) for side in sides}
+        grids = {side: self.trunk.grid(side) for side in sides}
+        scores, points, maps = read(self.tester, features, grids, canvas, [size])
+        score, (x, y) = scores[0, 0], points[MAPPINGS.index("stretch"), 0].T
+        columns = {"class": self.about["classes"], "score": score, "probability": 1 / (1 + np.exp(-score)), "x": x, "y": y}
+        found = pd.DataFrame(columns).sort_values("score", ascending=False, kind="stable", ignore_index=True)
+        at_one = maps[int(np.argmin([abs(side - canvas) for side in sides]))][0]
         return Localization(rgb, size, found, dict(zip(self.about["classes"], at_one, strict=True)), canvas)
 
 
@@ -62,7 +66,8 @@ def load_localizer(head: Path | None = None, weights: Path | None = None, conven
     adaptation, about = load_head(path)
     trunk = load_trunk(about["trunk"], weights, convention)
     check_head(path, about, trunk.name, trunk.weights_sha256)
-    return Localizer(adaptation.to(trunk.device), about, trunk)
+    scales = () if kind_of(about.get("system", "")) == "full_images" else tuple(about["test_scales"])
+    return Localizer(Tester(adaptation.to(trunk.device), scales), about, trunk)
 
 
 def localize(path: Path, head: Path | None = None) -> Localization:

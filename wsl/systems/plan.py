@@ -12,6 +12,7 @@ import torch
 from wsl.data.geometry import side_at
 from wsl.errors import StudyError
 from wsl.evaluation.predictions import find_runs
+from wsl.network.engines import one_pool
 from wsl.network.features import bytes_kept
 from wsl.network.model import Adaptation
 from wsl.network.trunk import Trunk
@@ -147,6 +148,7 @@ def _tested(profile: Profile, system: str) -> list[int]:
     return [side_at(s, profile.canvas) for s in profile.system_settings(system).test_scales]
 
 
+@one_pool()
 def plan(profiles: list[Profile], runs: Path) -> str:
     """The forecast as text."""
     lines, total, disk = [], 0.0, 0.0
@@ -163,7 +165,8 @@ def plan(profiles: list[Profile], runs: Path) -> str:
             speeds[key] = measure(trunk, profile.canvas, profile.hidden, classes)
         steps = forecast(profile, runs, todo, trunk, speeds[key])
         title = profile.title or profile.name
-        lines.append(f"{profile.name}: {title}, trunk {profile.trunk} on {trunk.device.type} ({trunk.engine})")
+        how = f"{trunk.engine.name}, {trunk.arithmetic}"
+        lines.append(f"{profile.name}: {title}, trunk {profile.trunk} on {trunk.device.type} ({how})")
         merged: dict[str, list[Step]] = {}
         for step in steps:
             merged.setdefault(step.name, []).append(step)

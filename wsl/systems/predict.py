@@ -11,7 +11,7 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import chain, repeat
+from itertools import repeat
 
 import numpy as np
 import pandas as pd
@@ -61,35 +61,46 @@ def best_points(
     return points.clip(0, (width - 1, height - 1))
 
 
+def read(
+    tester: Tester, features: dict[Side, torch.Tensor], grids: dict[Side, Grid], canvas: int, sizes: Sequence[tuple[int, int]]
+) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
+    """What a head says of B pictures, from their features (B, C, n, m) at each of its sides.
+
+    Scores (2, B, K): the mean over scales, which ranks, and the maximum. Points (2, B, K, 2) by each of `MAPPINGS` in pixels
+    of the pictures, of these `sizes` (width, height); NaN for FULL IMAGES. Score maps (B, K, n, m), one a scale.
+    """
+    sides = tester.sides(canvas)
+    maps = [tester.head.score_maps(features[side]).cpu().numpy() for side in sides]
+    peaks = np.stack([m.max((2, 3)) for m in maps]).astype(np.float64)  # (scales, B, K)
+    points = np.full((len(MAPPINGS), *peaks.shape[1:], 2), np.nan)
+    if None not in sides:
+        own = [grids[side] for side in sides]
+        for b, size in enumerate(sizes):
+            for i, mapping in enumerate(MAPPINGS):
+                points[i, b] = best_points([m[b] for m in maps], own, sides, canvas, size, mapping)
+    return np.stack([peaks.mean(0), peaks.max(0)]), points, maps
+
+
 def predict(features: Features, testers: dict[str, Tester], progress: bool = True, batch: int = 4) -> dict[str, pd.DataFrame]:
     """Predictions tables of several heads from one pass of the trunk over the data set."""
     dataset, trunk, canvas = features.dataset, features.trunk, features.canvas
     n, k = len(dataset), len(dataset.classes)
-    sides = {name: tester.sides(canvas) for name, tester in testers.items()}
-    wanted: list[Side] = sorted(set(chain(*sides.values())), key=lambda side: side or 0)
+    wanted: list[Side] = sorted({side for t in testers.values() for side in t.sides(canvas)}, key=lambda side: side or 0)
     grids = {side: trunk.grid(side) for side in wanted if side is not None}
     scores = {name: np.zeros((2, n, k)) for name in testers}  # mean and maximum over scales
     points = {name: np.full((len(MAPPINGS), n, k, 2), np.nan) for name in testers}
     indices = [range(i, min(i + batch, n)) for i in range(0, n, batch)]
 
-    def read(name: str, images: range, of_side: dict[Side, torch.Tensor]) -> None:
-        own = [testers[name].head.score_maps(of_side[side]) for side in sides[name]]
-        peaks = torch.stack([m.flatten(2).amax(2) for m in own]).double().cpu().numpy()  # (scales, B, K)
-        scores[name][:, images] = peaks.mean(0), peaks.max(0)
-        if None in sides[name]:
-            return
-        arrays, own_grids = [m.cpu().numpy() for m in own], [grids[side] for side in sides[name]]
-        for b, image in enumerate(images):
-            size = tuple(int(v) for v in dataset.sizes[image])
-            for i, mapping in enumerate(MAPPINGS):
-                points[name][i, image] = best_points([a[b] for a in arrays], own_grids, sides[name], canvas, size, mapping)
+    def fill(name: str, images: range, of_side: dict[Side, torch.Tensor]) -> None:
+        sizes = [tuple(int(v) for v in dataset.sizes[image]) for image in images]
+        scores[name][:, images], points[name][:, images], _ = read(testers[name], of_side, grids, canvas, sizes)
 
     bar = tqdm(total=n, desc=f"predicting {dataset.name}", unit="image", disable=not progress)
     workers = max(1, (os.cpu_count() or 1) // torch.get_num_threads())  # heads side by side, if torch leaves cores idle
     with ThreadPoolExecutor(workers) as pool:
         for images, maps in zip(indices, features.batches(indices, [wanted] * len(indices)), strict=True):
             of_side = dict(zip(wanted, maps, strict=True))
-            list(pool.map(read, testers, repeat(images), repeat(of_side)))
+            list(pool.map(fill, testers, repeat(images), repeat(of_side)))
             bar.update(len(images))
     bar.close()
     return {name: table(dataset, *scores[name], *points[name]) for name in testers}

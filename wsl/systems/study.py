@@ -24,6 +24,8 @@ from wsl.data.geometry import side_at
 from wsl.errors import StudyError
 from wsl.evaluation.predictions import ALTERNATIVES, read_run, write_run
 from wsl.files import sha256, whole_file
+from wsl.network.arithmetic import instruction_set
+from wsl.network.engines import one_pool
 from wsl.network.features import Features, Side
 from wsl.network.model import check_head, load_head
 from wsl.network.trunk import Trunk, load_trunk
@@ -51,10 +53,7 @@ def parse_target(text: str) -> tuple[str, int]:
 
 def trunk_of(profile: Profile, engine: str = "auto") -> Trunk:
     weights = Path(profile.weights) if profile.weights else None
-    trunk = load_trunk(profile.trunk, weights, profile.convention, engine)
-    if trunk.engine == "openvino":
-        torch.set_num_threads(1)  # OpenVINO has threads of its own; both pools on the same cores cost four times the time
-    return trunk
+    return load_trunk(profile.trunk, weights, profile.convention, engine)
 
 
 def make_data(profile: Profile, runs: Path) -> Path:
@@ -88,12 +87,14 @@ def training_features(profile: Profile, runs: Path, trunk: Trunk, dataset: Datas
     return features.keep(folder, feature_sides(profile, sorted({head_of(s) for s, _ in profile.targets()})))
 
 
+@one_pool()
 def keep_features(profile: Profile, runs: Path) -> None:
     """Compute and keep the training features, so that the trainings that follow only read them."""
     if profile.cache_features:
         training_features(profile, runs, trunk_of(profile), profile.dataset("train", runs))
 
 
+@one_pool()
 def train_system(profile: Profile, system: str, seed: int, runs: Path, record: bool = False) -> Path:
     """Train the head of a system; returns its file."""
     check_system(system)
@@ -114,6 +115,7 @@ def train_system(profile: Profile, system: str, seed: int, runs: Path, record: b
     return out / "head.safetensors"
 
 
+@one_pool()
 def predict_systems(profile: Profile, targets: list[tuple[str, int]], runs: Path) -> list[Path]:
     """Predict with the heads of several (system, seed) in one pass of the trunk over the evaluation images."""
     for system, _ in targets:
@@ -191,7 +193,7 @@ def hardware(trunk: Trunk) -> dict:
     import psutil
 
     about = {"processor": _processor(), "cores": os.cpu_count(), "memory_gib": round(psutil.virtual_memory().total / 2**30)}
-    about["engine"] = trunk.engine
+    about |= {"engine": trunk.engine.name, "arithmetic": trunk.arithmetic, "instruction_set": instruction_set()}
     if trunk.device.type == "cuda":
         about["gpu"] = torch.cuda.get_device_name()
     return about

@@ -19,12 +19,13 @@ from wsl.data import voc
 from wsl.data.dataset import Dataset
 from wsl.errors import StudyError
 from wsl.files import whole_file
+from wsl.network.engines import one_pool
 from wsl.network.features import Features
-from wsl.profile import kind_of
 from wsl.systems.localize import load_localizer
-from wsl.systems.predict import Tester, predict
+from wsl.systems.predict import predict
 
 
+@one_pool()
 def predict_unlabelled(
     dataset: Dataset, head: Path | None = None, weights: Path | None = None, convention: str | None = None
 ) -> pd.DataFrame:
@@ -32,9 +33,8 @@ def predict_unlabelled(
     localizer = load_localizer(head, weights, convention)
     if tuple(localizer.about["classes"]) != dataset.classes:
         raise StudyError(f"{head}: knows {len(localizer.about['classes'])} classes, not the 20 of VOC; train on a VOC profile")
-    scales = () if kind_of(localizer.about.get("system", "")) == "full_images" else tuple(localizer.about["test_scales"])
     features = Features(localizer.trunk, dataset, localizer.about["canvas"])
-    return predict(features, {"submission": Tester(localizer.head, scales)})["submission"]
+    return predict(features, {"submission": localizer.tester})["submission"]
 
 
 def file_names(year: str, split: str) -> dict[str, str]:
