@@ -39,7 +39,8 @@ def main() -> None:
     dataset = dataset.subset(np.arange(min(args.images, len(dataset))))
     head, _ = load_head(run_folder(args.runs, profile, args.system, 0) / "head.safetensors")
     testers = {"run": Tester(head, profile.test_scales)}
-    trunks = [load_trunk(profile.trunk, engine=args.reference, arithmetic="float32"), load_trunk(profile.trunk, engine="openvino")]
+    reference = load_trunk(profile.trunk, engine=args.reference, arithmetic="float32")
+    trunks = [reference, load_trunk(profile.trunk, engine="openvino")]
     tables, seconds = [], []
     for trunk in trunks:
         features = Features(trunk, dataset, profile.canvas)

@@ -46,6 +46,20 @@ def test_extreme_shapes_fit_the_canvas(tmp_path, size):
     assert rgb.nbytes < 4 * 1500 * 1500  # a wide JPEG is decoded at reduced size
 
 
+def test_pils_limit_of_pixels_is_lifted_for_our_own_reading_alone(tmp_path, monkeypatch):
+    """Without it a wide JPEG can be read, at reduced size; what else opens pictures keeps its guard."""
+    assert Image.MAX_IMAGE_PIXELS is not None  # wsl.data.images is imported
+    path = tmp_path / "wide.jpg"
+    Image.new("RGB", (3000, 20)).save(path)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    assert read_image(path, longest=500).shape[1] <= 1000 and upright_size(path) == (3000, 20)
+    with pytest.raises(Image.DecompressionBombError):
+        Image.open(path)
+    monkeypatch.setattr("wsl.data.images.MAX_PIXELS", 1000)
+    with pytest.raises(StudyError, match="wide.jpg: 3000x20 pixels are more than 1,000; scale it down"):
+        read_image(path)
+
+
 def test_broken_files_are_named(tmp_path):
     whole = tmp_path / "whole.jpg"
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)).save(whole)
