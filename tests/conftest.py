@@ -35,24 +35,30 @@ def write_annotation(path: Path, size: tuple[int, int], objects: list) -> None:
     )
 
 
-@pytest.fixture
-def voc_root(tmp_path: Path) -> Path:
-    """A VOCdevkit folder with VOC2007, split "val": four images of dogs and cats."""
-    folder = tmp_path / "VOCdevkit" / "VOC2007"
+def write_voc(root: Path, year: str, splits: dict[str, dict]) -> None:
+    """VOC<year> below the VOCdevkit folder `root`; splits: name -> images, in the form of VOC_IMAGES."""
+    folder = root / f"VOC{year}"
     main = folder / "ImageSets" / "Main"
     for path in (main, folder / "Annotations", folder / "JPEGImages"):
         path.mkdir(parents=True)
-    (main / "val.txt").write_text("".join(f"{image}\n" for image in VOC_IMAGES))
-    for image, (size, objects) in VOC_IMAGES.items():
-        write_annotation(folder / "Annotations" / f"{image}.xml", size, objects)
-        Image.new("RGB", size, "gray").save(folder / "JPEGImages" / f"{image}.jpg")
-    for name in voc.CLASSES:
-        lines = []
-        for image, (_, objects) in sorted(VOC_IMAGES.items()):  # another order than the list's: aligned by id
-            kinds = [1 - difficult for cls, difficult, _ in objects if cls == name]
-            lines.append(f"{image} {max(kinds, default=-1):2d}\n")
-        (main / f"{name}_val.txt").write_text("".join(lines))
-    return folder.parent
+    for split, images in splits.items():
+        (main / f"{split}.txt").write_text("".join(f"{image}\n" for image in images))
+        for image, (size, objects) in images.items():
+            write_annotation(folder / "Annotations" / f"{image}.xml", size, objects)
+            Image.new("RGB", size, "gray").save(folder / "JPEGImages" / f"{image}.jpg")
+        for name in voc.CLASSES:
+            lines = []
+            for image, (_, objects) in sorted(images.items()):  # another order than the list's: aligned by id
+                kinds = [1 - difficult for cls, difficult, _ in objects if cls == name]
+                lines.append(f"{image} {max(kinds, default=-1):2d}\n")
+            (main / f"{name}_{split}.txt").write_text("".join(lines))
+
+
+@pytest.fixture
+def voc_root(tmp_path: Path) -> Path:
+    """A VOCdevkit folder with VOC2007, split "val": four images of dogs and cats."""
+    write_voc(tmp_path / "VOCdevkit", "2007", {"val": VOC_IMAGES})
+    return tmp_path / "VOCdevkit"
 
 
 def coco_content() -> dict:
@@ -75,15 +81,20 @@ def coco_content() -> dict:
     }
 
 
+def write_coco(root: Path, split: str) -> Path:
+    """`coco_content` as annotations/instances_<split>.json and the folder <split>/ of pictures."""
+    path = root / "annotations" / f"instances_{split}.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(coco_content()))
+    (root / split).mkdir()
+    for image in coco_content()["images"]:
+        Image.new("L", (64, 48)).save(root / split / image["file_name"])
+    return path
+
+
 @pytest.fixture
 def coco_json(tmp_path: Path) -> Path:
-    path = tmp_path / "annotations" / "instances_tiny.json"
-    path.parent.mkdir()
-    path.write_text(json.dumps(coco_content()))
-    (tmp_path / "tiny").mkdir()
-    for image in coco_content()["images"]:
-        Image.new("L", (64, 48)).save(tmp_path / "tiny" / image["file_name"])
-    return path
+    return write_coco(tmp_path, "tiny")
 
 
 @pytest.fixture(scope="session")

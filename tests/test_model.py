@@ -9,15 +9,15 @@ import torch
 from wsl.errors import StudyError
 from wsl.network import model
 from wsl.network.model import Adaptation, global_max_pool, load_head, multilabel_loss, pool, save_head
-from wsl.systems.train import pooled_loss
+from wsl.systems.losses import masked_pool_loss, pooled_loss
 
 
-@pytest.fixture
-def setting(monkeypatch):
+@pytest.fixture(params=[1, 3], ids=["1x1", "3x3"])
+def setting(request, monkeypatch):
     monkeypatch.setenv("WSL_ARITHMETIC", "float32")  # exact: the search in full precision
     generator = torch.Generator().manual_seed(0)
     torch.manual_seed(0)
-    head = Adaptation(6, 3, hidden=8)
+    head = Adaptation(6, 3, hidden=8, kernel=request.param)
     head.mean.copy_(torch.rand(6, 1, 1, generator=generator))
     head.std.copy_(0.5 + torch.rand(6, 1, 1, generator=generator))
     features = torch.randn(4, 6, 5, 7, generator=generator)
@@ -36,7 +36,7 @@ def test_eq_1_by_hand():
 
 def gradients(head, loss):
     head.zero_grad()
-    loss.backward()
+    loss.backward(retain_graph=True)
     return [p.grad.clone() for p in head.parameters()]
 
 
@@ -50,18 +50,24 @@ def test_searching_winners_equals_max_pooling_the_whole_map(setting):
 
 
 def test_masked_pooling_and_its_outside_penalty(setting):
+    """By hand on the whole map: three losses that differ, with their gradients."""
     head, features, labels, masks = setting
     allowed = torch.ones(4, 3, 5, 7, dtype=torch.bool)
     allowed[labels > 0] = False
     allowed[..., 2, 3] = True  # one cell for positive classes, all for negative ones
+    allowed[1, 1] = True  # an object that fills its picture: nothing lies outside
+    everywhere = allowed.flatten(2).all(2)
     maps = head(features, masks)
-    inside = torch.where(labels > 0, maps[..., 2, 3], maps.flatten(2).amax(2))
-    expected = multilabel_loss(inside, labels)
-    torch.testing.assert_close(pooled_loss(head, features, labels, masks, allowed=allowed), expected)
-    outside = maps.masked_fill(allowed, -torch.inf).flatten(2).amax(2)
-    penalty = (torch.nn.functional.softplus(outside) * (labels > 0)).sum(1).mean()
-    pushed = pooled_loss(head, features, labels, masks, allowed=allowed, push_outside=True)
-    torch.testing.assert_close(pushed, expected + penalty)
+    inside = multilabel_loss(torch.where(everywhere, maps.flatten(2).amax(2), maps[..., 2, 3]), labels)
+    outside = maps.masked_fill(allowed, -torch.inf).flatten(2).amax(2)[~everywhere]
+    penalty = torch.nn.functional.softplus(outside).sum() / 4
+    losses = [pooled_loss(head, features, labels, masks).item()]
+    for push_outside, expected in ((False, inside), (True, inside + penalty)):
+        loss = masked_pool_loss(head, features, labels, masks, allowed, push_outside)
+        torch.testing.assert_close(loss, expected)
+        torch.testing.assert_close(gradients(head, loss), gradients(head, expected))
+        losses.append(loss.item())
+    assert len(set(losses)) == 3
 
 
 def test_ties_go_to_the_first_cell():

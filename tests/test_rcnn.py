@@ -142,5 +142,5 @@ def test_patch_labels_follow_oquab():
     assert (both[:, 0, 0] == 0).all() and (both[:, 3, 3] == -1).all()
     difficult, _ = patch_labels(dataset_of([[0, 0, 39, 39]], [0], [True]), 0, 100, 100, trunk)
     assert difficult[0, 0, 0] == 0
-    cells, sampled = sample_patches(dataset, np.array([0]), 100, 100, trunk, np.random.default_rng(0))
+    cells, sampled = sample_patches(dataset, np.array([0]), 100, 100, trunk, [np.random.default_rng(0)])
     assert cells.shape == (1, 16) and sampled.shape == (1, 2, 16) and (sampled[0, 0] > 0).sum() == 8

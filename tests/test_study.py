@@ -13,7 +13,7 @@ from wsl.errors import StudyError
 from wsl.evaluation.evaluate import evaluate_table
 from wsl.evaluation.predictions import ALTERNATIVES, read_run
 from wsl.profile import load_profile, profile_names
-from wsl.systems import plan, study, train
+from wsl.systems import plan, study
 
 TINY = """
 title = "tiny scenes"
@@ -82,6 +82,7 @@ def test_box_supervised_systems_and_extent(tiny, tmp_path):
     profile = replace(profile, proposals=50)
     for system in ("rcnn", "object_patches"):
         study.train_system(profile, system, 0, runs)
+        assert study.is_trained(profile, system, 0, runs)
     folders = study.predict_systems(profile, [("rcnn", 0), ("object_patches", 0)], runs)
     (regions, manifest), (patches, _) = (read_run(folder) for folder in folders)
     assert len(regions) == len(patches) == 8 * 20 and regions["distance"].notna().all()
@@ -100,27 +101,12 @@ def test_box_supervised_systems_and_extent(tiny, tmp_path):
     assert (study.record_run(written.parent, tmp_path) / "extent.csv").read_bytes() == written.read_bytes()
 
 
-def test_an_interrupted_training_resumes_to_the_same_head(tiny, monkeypatch):
+def test_a_head_of_another_training_is_trained_anew(tiny, capsys):
     profile, runs = tiny
-    trunk, data = study.trunk_of(profile), profile.dataset("train", runs)
-    features = study.training_features(profile, runs, trunk, data)
-    whole, losses = train.train(profile, "weak_sup", 1, features, progress=False)
-    out = runs / "interrupted"
-    save = train._checkpoint
-
-    def stop_after_first_epoch(*args):
-        save(*args)
-        if args[2] == 1:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(train, "_checkpoint", stop_after_first_epoch)
-    with pytest.raises(KeyboardInterrupt):
-        train.train(profile, "weak_sup", 1, features, out, progress=False)
-    assert not (out / "head.safetensors").exists()
-    monkeypatch.undo()
-    resumed, again = train.train(profile, "weak_sup", 1, features, out, progress=False)
-    assert again == losses and (resumed.cb.weight == whole.cb.weight).all()
-    assert not (out / "checkpoint.pt").exists()
+    assert study.is_trained(profile, "weak_sup", 0, runs) and not study.is_trained(profile, "weak_sup", 1, runs)
+    assert capsys.readouterr().err == ""
+    assert not study.is_trained(replace(profile, learning_rate=0.1), "weak_sup", 0, runs)
+    assert "head.safetensors: is of another training (learning_rate = 0.001, now 0.1); the training" in capsys.readouterr().err
 
 
 def test_plan_forecasts_each_step_and_refuses_a_full_disk(tiny, tmp_path, monkeypatch):

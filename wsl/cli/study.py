@@ -150,11 +150,11 @@ def add_run(subparsers) -> None:
 
 def run_run(args: argparse.Namespace) -> int:
     from wsl.profile import check_system, head_of
-    from wsl.systems.study import make_data, predict_systems, run_folder, train_system
+    from wsl.systems.study import is_trained, make_data, predict_systems, train_system
 
     profile, head = profile_of(args), head_of(check_system(args.system))
     make_data(profile, args.runs)
-    if not (run_folder(args.runs, profile, head, args.seed) / "head.safetensors").is_file():
+    if not is_trained(profile, head, args.seed, args.runs):
         train_system(profile, head, args.seed, args.runs)
     print(*predict_systems(profile, [(args.system, args.seed)], args.runs), sep="\n")
     return 0

@@ -57,6 +57,11 @@ class Adaptation(nn.Module):
         draws = [torch.rand(1, size, 1, 1, generator=generator) for size in sizes]
         return tuple((draw >= p).float().to(self.mean.device) / (1 - p) for draw in draws)
 
+    @property
+    def one_by_one(self) -> bool:
+        """Each cell is scored alone, so that single cells can be scored without the whole map."""
+        return self.ca.kernel_size == (1, 1)
+
     @torch.no_grad()
     def score_maps(self, features: Tensor, masks: tuple[Tensor, Tensor] | None = None) -> Tensor:
         """`forward` without gradients, several times faster; float32.
@@ -65,7 +70,7 @@ class Adaptation(nn.Module):
         `wsl.network.arithmetic`). With 3x3 kernels the folded shift would differ at the border, where the padding is
         zero: `dense_scores` serves there.
         """
-        if self.ca.kernel_size != (1, 1):
+        if not self.one_by_one:
             return dense_scores(self, features, masks)
         first, second = masks or (1.0, 1.0)
         weight = self.ca.weight * (first / self.std)
@@ -91,6 +96,12 @@ def global_max_pool(maps: Tensor, allowed: Tensor | None = None) -> tuple[Tensor
         maps = maps.masked_fill(~allowed, -torch.inf)
     scores, cells = maps.flatten(2).max(2)
     return scores, cells
+
+
+def scores_at(maps: Tensor, cells: Tensor) -> Tensor:
+    """Scores (B, J) of the chosen cells (B, J) of score maps (B, K, n, m); cell j is one of class j mod K."""
+    b, k = maps.shape[:2]
+    return maps.flatten(2).gather(2, cells.view(b, -1, k).transpose(1, 2)).transpose(1, 2).flatten(1)
 
 
 def searched_scores(head: nn.Module, features: Tensor, cells: Tensor, masks: tuple[Tensor, Tensor] | None) -> Tensor:

@@ -2,7 +2,7 @@
 
 A cell of the feature map at scale s stands for the square patch around its centre that the trunk sees as one input:
 224 / s pixels of the canvas. It is a positive patch of a class if it covers one of its objects well enough (Oquab
-2014, Section 3.3): |P and B| >= 0.2 |P| and |P and B| >= 0.6 |B|, and lies so on one class only. Patches for which
+2014, Section 3.3): |P and B| >= 0.2 |P| and |P and B| >= 0.6 |B|, and does so for one class only. Patches for which
 neither holds are background: negative for every class. Half of the patches that train are positive, as far as an image
 has any.
 
@@ -15,6 +15,8 @@ mean over scales; Oquab 2014 sums powers of patch scores): the rows differ by su
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -63,11 +65,11 @@ def patch_labels(dataset: Dataset, image: int, side: int, canvas: int, trunk: Tr
 
 
 def sample_patches(
-    dataset: Dataset, batch: np.ndarray, side: int, canvas: int, trunk: Trunk, draw: np.random.Generator
+    dataset: Dataset, batch: np.ndarray, side: int, canvas: int, trunk: Trunk, draws: Sequence[np.random.Generator]
 ) -> tuple[Tensor, Tensor]:
-    """`PATCHES` cells of each picture, (B, J) flat indices, and their labels (B, K, J)."""
+    """`PATCHES` cells of each picture, (B, J) flat indices, and their labels (B, K, J). `draws`: one stream a picture."""
     cells, labels = [], []
-    for image in batch:
+    for image, draw in zip(batch, draws, strict=True):
         all_labels, usable = (a.reshape(*a.shape[:-2], -1) for a in patch_labels(dataset, image, side, canvas, trunk))
         positive = (all_labels > 0).any(0)
         on, off = np.flatnonzero(positive & usable), np.flatnonzero(~positive & usable)

@@ -45,6 +45,7 @@ from wsl.files import whole_file
 from wsl.network.features import Features
 from wsl.network.model import check_head
 from wsl.profile import Profile
+from wsl.systems.checkpoint import identity
 from wsl.systems.predict import table
 from wsl.systems.proposals import Proposals, keep_proposals
 
@@ -245,6 +246,7 @@ def train_rcnn(profile: Profile, seed: int, features: Features, runs: Path, out:
     dataset, trunk = features.dataset, features.trunk
     about = {"classes": list(dataset.classes), "trunk": trunk.name, "weights_sha256": trunk.weights_sha256, "system": "rcnn"}
     about |= {"seed": seed, "canvas": profile.canvas, "trained_on": profile.title or dataset.name}
+    about["identity"] = identity(profile, "rcnn", seed, features)
     save_classifier(out / "head.safetensors", classifier, about)
     return counts
 

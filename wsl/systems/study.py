@@ -30,9 +30,10 @@ from wsl.network.features import Features, Side
 from wsl.network.model import check_head, load_head
 from wsl.network.trunk import Trunk, load_trunk
 from wsl.profile import Profile, check_system, head_of, kind_of, scores_of
+from wsl.systems.checkpoint import head_is_of, identity
 from wsl.systems.predict import Tester, center_prediction, predict
 from wsl.systems.rcnn import predict_rcnn, train_rcnn
-from wsl.systems.train import train
+from wsl.systems.train import Process, train
 
 # what a prediction depends on: a manifest says whether any of them differs from the commit
 COMPUTING = "errors.py files.py profile.py data scenes network evaluation systems".split()
@@ -100,19 +101,27 @@ def train_system(profile: Profile, system: str, seed: int, runs: Path, record: b
     check_system(system)
     if head_of(system) != system:
         raise StudyError(f"system {system!r} has no head of its own; train {head_of(system)!r}")
-    started, code = time.monotonic(), code_state()
-    trunk, dataset = trunk_of(profile), profile.dataset("train", runs)
-    out = run_folder(runs, profile, system, seed)
-    features = training_features(profile, runs, trunk, dataset)
-    if system == "rcnn":
-        log = {"regions": train_rcnn(profile, seed, features, runs, out)}
-    else:
-        log = {"losses": train(profile, system, seed, features, out, record)[1]}
-    log |= {"train_seconds": round(time.monotonic() - started, 1), "n_train": len(dataset), "train_digest": dataset.digest()}
-    log |= code
-    if os.environ.get("RANK", "0") == "0":  # the first of torchrun's processes writes
-        _write_json(out / "training.json", log)
+    out, started, code = run_folder(runs, profile, system, seed), time.monotonic(), code_state()
+    with Process.join() as process:
+        trunk, dataset = trunk_of(profile), profile.dataset("train", runs)
+        features = training_features(profile, runs, trunk, dataset)
+        if system != "rcnn":
+            log = {"losses": train(profile, system, seed, features, out, record, process=process)[1]}
+        elif process.rank == 0:  # its classifiers are fitted by one process
+            log = {"regions": train_rcnn(profile, seed, features, runs, out)}
+    if process.rank == 0:
+        log |= {"train_seconds": round(time.monotonic() - started, 1), "n_train": len(dataset), "train_digest": dataset.digest()}
+        _write_json(out / "training.json", log | code)
     return out / "head.safetensors"
+
+
+def is_trained(profile: Profile, system: str, seed: int, runs: Path) -> bool:
+    """Whether the head of this very training is there; says so where it is another's."""
+    path = run_folder(runs, profile, system, seed) / "head.safetensors"
+    if not path.is_file():
+        return False
+    features = Features(trunk_of(profile), profile.dataset("train", runs), profile.canvas)
+    return head_is_of(path, identity(profile, system, seed, features))
 
 
 @one_pool()

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import math
 import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,44 +20,57 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
-from wsl.data.dataset import Dataset
-from wsl.data.geometry import cell_to_image, cells_in_boxes, side_at
-from wsl.data.images import extent_on_canvas
+from wsl.data.geometry import side_at
 from wsl.errors import StudyError
 from wsl.network.features import Features, Side
-from wsl.network.model import Adaptation, dense_scores, global_max_pool, multilabel_loss, pool, save_head, searched_scores
-from wsl.network.trunk import Trunk
+from wsl.network.model import Adaptation, save_head
 from wsl.profile import Profile, kind_of
-from wsl.systems.patches import patch_loss, sample_patches
+from wsl.systems.checkpoint import identity, load_checkpoint, save_checkpoint
+from wsl.systems.losses import Batch, Loss, loss_of
 
 
 @dataclass(frozen=True)
 class Process:
-    """This process among those that torchrun started; alone without it."""
+    """One of the processes that train together."""
 
     rank: int = 0
     world: int = 1
 
     @classmethod
-    def join(cls) -> Process:
+    @contextmanager
+    def join(cls) -> Iterator[Process]:
+        """This process among those that torchrun started, on a GPU of its own; alone without torchrun.
+
+        Comes before the trunk is loaded, which goes to this process's GPU.
+        """
         world = int(os.environ.get("WORLD_SIZE", 1))
         if world == 1:
-            return cls()
-        torch.distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
-        return cls(torch.distributed.get_rank(), world)
+            yield ALONE
+            return
+        gpus, place = torch.cuda.device_count(), int(os.environ["LOCAL_RANK"])
+        if gpus:
+            if place >= gpus:
+                raise StudyError(f"process {place} has no GPU: there are {gpus}; start at most {gpus} with --nproc-per-node")
+            torch.cuda.set_device(place)
+        torch.distributed.init_process_group("nccl" if gpus else "gloo")
+        try:
+            yield cls(torch.distributed.get_rank(), world)
+        finally:
+            torch.distributed.destroy_process_group()
 
-    def mean(self, value: float, device: torch.device) -> float:
+    def mean(self, value: Tensor) -> float:
         """The mean of a number over all processes."""
-        if self.world == 1:
-            return value
-        total = torch.tensor(value, device=device, dtype=torch.float64)
-        torch.distributed.all_reduce(total)
-        return total.item() / self.world
+        if self.world > 1:
+            torch.distributed.all_reduce(value)
+        return value.item() / self.world
+
+
+ALONE = Process()
 
 
 def training_sides(profile: Profile, system: str, generator: np.random.Generator, steps: int) -> list[Side]:
     """One input side for each mini-batch: from the grid, or s ~ U(min, max) where features are not kept (D1)."""
-    if system == "full_images":
+    if kind_of(system) == "full_images":
         return [None] * steps
     scales = profile.train_scales
     if profile.cache_features or len(scales) == 1:
@@ -62,49 +78,6 @@ def training_sides(profile: Profile, system: str, generator: np.random.Generator
     else:
         drawn = generator.uniform(min(scales), max(scales), steps)
     return [side_at(s, profile.canvas) for s in drawn]
-
-
-def allowed_cells(dataset: Dataset, batch: np.ndarray, side: int, canvas: int, trunk: Trunk) -> Tensor:
-    """(B, K, n, m) bool: for a positive class the cells centred in a box of it, for a negative class all."""
-    grid = trunk.grid(side)
-    allowed = torch.ones(len(batch), len(dataset.classes), grid.cells, grid.cells, dtype=torch.bool)
-    for b, image in enumerate(batch):
-        width, height = (int(v) for v in dataset.sizes[image])
-        w, h = extent_on_canvas((width, height), canvas)
-        columns = cell_to_image(grid, side, canvas, w, width, "centre")
-        rows = cell_to_image(grid, side, canvas, h, height, "centre")
-        own = dataset.boxes.image == image
-        for k in np.flatnonzero(dataset.labels[image] > 0):
-            boxes = dataset.boxes.xyxy[own & (dataset.boxes.cls == k)]
-            allowed[b, k] = torch.from_numpy(cells_in_boxes(columns, rows, boxes))
-    return allowed
-
-
-def pooled_loss(
-    model: nn.Module,
-    features: Tensor,
-    labels: Tensor,
-    masks: tuple[Tensor, Tensor] | None,
-    how: str = "max",
-    allowed: Tensor | None = None,
-    push_outside: bool = False,
-) -> Tensor:
-    """Eq. 1 on pooled score maps. `model` is the head, or DistributedDataParallel around it.
-
-    allowed: masked pooling (system I). push_outside: besides, the best response outside the mask of a positive
-    class counts as a negative (system I').
-    """
-    head = getattr(model, "module", model)
-    if how != "max" or head.ca.kernel_size != (1, 1):
-        return multilabel_loss(pool(dense_scores(model, features, masks), how), labels)
-    maps = head.score_maps(features, masks)
-    cells = global_max_pool(maps, allowed)[1]
-    if not push_outside:
-        return multilabel_loss(searched_scores(model, features, cells, masks), labels)
-    best_outside, cells_outside = global_max_pool(maps, ~allowed)
-    scores = searched_scores(model, features, torch.cat([cells, cells_outside], 1), masks)
-    outside = torch.where((labels > 0) & torch.isfinite(best_outside), -1, 0)
-    return multilabel_loss(scores, torch.cat([labels, outside], 1))
 
 
 def standardise(head: Adaptation, features: Features, side: Side, generator: np.random.Generator) -> None:
@@ -134,6 +107,48 @@ def make_optimizer(profile: Profile, head: Adaptation, steps: int) -> tuple[torc
     return optimizer, torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps)
 
 
+def mini_batches(
+    profile: Profile, system: str, seed: int, epoch: int, features: Features, head: Adaptation, process: Process
+) -> Iterator[tuple[Batch, Tensor]]:
+    """This process's share of each mini-batch of an epoch, and its feature maps (B, C, n, m).
+
+    Every draw (order, scales, dropout) depends on the seed and the epoch alone.
+    """
+    draw = np.random.default_rng([seed, epoch])
+    noise = torch.Generator().manual_seed(seed * 10_000 + epoch)
+    count = len(features.dataset)
+    size = min(profile.batch, count)
+    order = draw.permutation(count)[: count // size * size].reshape(-1, size)
+    sides = training_sides(profile, system, draw, len(order))
+    shares = order[:, process.rank :: process.world]
+    stream = features.batches(list(shares), [[side] for side in sides])
+    for images, side, (maps,) in zip(shares, sides, stream, strict=True):
+        yield Batch(images, side, epoch, head.dropout_masks(profile.dropout, noise)), maps
+
+
+def train_one_epoch(
+    model: nn.Module,
+    loss: Loss,
+    batches: Iterable[tuple[Batch, Tensor]],
+    optimizer: torch.optim.Optimizer,
+    schedule: torch.optim.lr_scheduler.LRScheduler | None,
+    process: Process = ALONE,
+    step_done: Callable[[], object] = lambda: None,
+) -> dict[str, float]:
+    """One step of the optimiser for each mini-batch. Returns averages over mini-batches and processes: {"loss": ...}."""
+    total, steps = 0.0, 0
+    for batch, maps in batches:
+        value = loss(model, maps, batch)
+        optimizer.zero_grad()
+        value.backward()
+        optimizer.step()
+        if schedule is not None:
+            schedule.step()
+        total, steps = total + value.detach().double(), steps + 1  # read after the epoch: reading makes a GPU wait
+        step_done()
+    return {"loss": process.mean(total) / steps}
+
+
 def train(
     profile: Profile,
     system: str,
@@ -142,112 +157,77 @@ def train(
     out: Path | None = None,
     record: bool = False,
     progress: bool = True,
+    process: Process = ALONE,
 ) -> tuple[Adaptation, list[float]]:
     """Train one head; returns it and the mean loss of each epoch.
 
     out: folder for `head.safetensors`, and for a checkpoint after each epoch from which an interrupted training
     resumes. record: keep the head of every epoch in `out/epochs`, for Figure 1.
-    Every draw (initial weights, order, scales, dropout) depends on `seed` and the epoch alone.
+    Every draw depends on `seed`, the epoch and, for patches, the picture; not on the number of processes.
     """
-    profile, process = profile.system_settings(system), Process.join()
+    about = about_head(profile, system, seed, features) if out is not None else {}
+    profile = profile.system_settings(system)
     if profile.fraction < 1:
         count = max(1, round(profile.fraction * len(features.dataset)))
         features = features.subset(np.sort(np.random.default_rng(seed).permutation(len(features.dataset))[:count]))
         profile = replace(profile, epochs=round(profile.epochs / profile.fraction))
-    dataset, trunk = features.dataset, features.trunk
-    kind = kind_of(system)
-    device = trunk.device
+    dataset, device = features.dataset, features.trunk.device
     batch = min(profile.batch, len(dataset))
     if batch % process.world:
         raise StudyError(f"batch = {batch} cannot be shared out among {process.world} processes; choose a divisor")
     steps = len(dataset) // batch
+    loss = loss_of(system, profile, seed, features)
     torch.manual_seed(seed)
-    head = Adaptation(trunk.channels, len(dataset.classes), profile.hidden, profile.kernel, profile.gains).to(device)
+    head = Adaptation(features.trunk.channels, len(dataset.classes), profile.hidden, profile.kernel, profile.gains).to(device)
     nn.init.constant_(head.cb.bias, profile.last_bias)
     optimizer, schedule = make_optimizer(profile, head, steps * profile.epochs)
-    about = {
-        "classes": list(dataset.classes),
-        "trunk": trunk.name,
-        "weights_sha256": trunk.weights_sha256,
+    writes = out is not None and process.rank == 0
+    parts = {"head": head, "optimizer": optimizer} | ({"schedule": schedule} if schedule is not None else {})
+    done, losses = 0, []
+    if out is not None:
+        of_checkpoint = about["identity"] | {"record": record}  # `evolve` needs the heads of all epochs
+        done, losses = load_checkpoint(out / "checkpoint.pt", of_checkpoint, parts, device)
+
+    def keep(epoch: int) -> None:
+        if record:
+            save_head(out / "epochs" / f"{epoch:03d}.safetensors", head, about)
+        save_checkpoint(out / "checkpoint.pt", of_checkpoint, epoch, losses, parts)
+
+    if done == 0:
+        side = None if kind_of(system) == "full_images" else side_at(1.0, profile.canvas)
+        standardise(head, features, side, np.random.default_rng([seed, 0]))
+    model = DistributedDataParallel(head) if process.world > 1 else head
+    if done == 0 and writes:
+        shutil.rmtree(out / "epochs", ignore_errors=True)  # of another training
+        keep(0)
+    quiet = not progress or process.rank > 0
+    bar = tqdm(total=profile.epochs * steps, initial=done * steps, desc=f"{system} seed {seed}", disable=quiet)
+    for epoch in range(done + 1, profile.epochs + 1):
+        batches = mini_batches(profile, system, seed, epoch, features, head, process)
+        averages = train_one_epoch(model, loss, batches, optimizer, schedule, process, bar.update)
+        if not math.isfinite(averages["loss"]):
+            raise StudyError(f"{system} seed {seed}: the loss is no longer finite in epoch {epoch}; lower learning_rate")
+        losses.append(averages["loss"])
+        bar.set_postfix(loss=f"{averages['loss']:.3f}")
+        if writes:
+            keep(epoch)
+    bar.close()
+    if writes:
+        save_head(out / "head.safetensors", head, about)
+        (out / "checkpoint.pt").unlink(missing_ok=True)
+    return head.eval(), losses
+
+
+def about_head(profile: Profile, system: str, seed: int, features: Features) -> dict:
+    """What the file of a head says of it: what testing needs, and the identity of its training."""
+    return {
+        "classes": list(features.dataset.classes),
+        "trunk": features.trunk.name,
+        "weights_sha256": features.trunk.weights_sha256,
         "system": system,
         "seed": seed,
         "canvas": profile.canvas,
-        "test_scales": list(profile.test_scales),
-        "trained_on": profile.title or dataset.name,
+        "test_scales": list(profile.system_settings(system).test_scales),
+        "trained_on": profile.title or features.dataset.name,
+        "identity": identity(profile, system, seed, features),
     }
-    state = _resume(out, about, head, optimizer, schedule, device)
-    if state["epoch"] == 0:
-        side = None if kind == "full_images" else side_at(1.0, profile.canvas)
-        standardise(head, features, side, np.random.default_rng([seed, 0]))
-    model = DistributedDataParallel(head) if process.world > 1 else head
-    labels = torch.from_numpy(dataset.labels).float().to(device)
-
-    def keep(epoch: int) -> None:
-        if out is not None and process.rank == 0:
-            if record:
-                save_head(out / "epochs" / f"{epoch:03d}.safetensors", head, about)
-            _checkpoint(out, about, epoch, state["losses"], head, optimizer, schedule)
-
-    if state["epoch"] == 0:
-        keep(0)
-    quiet = not progress or process.rank > 0
-    bar = tqdm(total=profile.epochs * steps, initial=state["epoch"] * steps, desc=f"{system} seed {seed}", disable=quiet)
-    for epoch in range(state["epoch"] + 1, profile.epochs + 1):
-        draw = np.random.default_rng([seed, epoch])
-        noise = torch.Generator().manual_seed(seed * 10_000 + epoch)
-        order = draw.permutation(len(dataset))[: steps * batch].reshape(steps, batch)
-        sides = training_sides(profile, kind, draw, steps)
-        shares = order[:, process.rank :: process.world]
-        loss_sum = 0.0
-        stream = features.batches(list(shares), [[side] for side in sides])
-        for mine, side, (maps,) in zip(shares, sides, stream, strict=True):
-            masks = head.dropout_masks(profile.dropout, noise)
-            if kind == "object_patches":
-                chosen = sample_patches(dataset, mine, side, profile.canvas, trunk, draw)
-                loss = patch_loss(model, maps, *(c.to(device) for c in chosen), masks)
-            else:
-                allowed = None
-                if kind.startswith("masked_pool"):
-                    allowed = allowed_cells(dataset, mine, side, profile.canvas, trunk).to(device)
-                loss = pooled_loss(model, maps, labels[mine], masks, profile.pool, allowed, kind == "masked_pool_outside")
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            if schedule is not None:
-                schedule.step()
-            loss_sum += loss.item()
-            bar.update()
-        loss_sum = process.mean(loss_sum, device)
-        if not math.isfinite(loss_sum):
-            raise StudyError(f"{system} seed {seed}: the loss is no longer finite in epoch {epoch}; lower learning_rate")
-        state["losses"].append(loss_sum / steps)
-        bar.set_postfix(loss=f"{loss_sum / steps:.3f}")
-        keep(epoch)
-    bar.close()
-    if out is not None and process.rank == 0:
-        save_head(out / "head.safetensors", head, about)
-        (out / "checkpoint.pt").unlink(missing_ok=True)
-    return head.eval(), state["losses"]
-
-
-def _checkpoint(out: Path, about: dict, epoch: int, losses: list[float], head, optimizer, schedule) -> None:
-    state = {"about": about, "epoch": epoch, "losses": losses, "head": head.state_dict(), "optimizer": optimizer.state_dict()}
-    if schedule is not None:
-        state["schedule"] = schedule.state_dict()
-    out.mkdir(parents=True, exist_ok=True)
-    torch.save(state, out / "checkpoint.tmp")
-    (out / "checkpoint.tmp").replace(out / "checkpoint.pt")
-
-
-def _resume(out: Path | None, about: dict, head, optimizer, schedule, device: torch.device) -> dict:
-    """Restore the last whole epoch of this very training, if there is one."""
-    if out is None or not (out / "checkpoint.pt").is_file():
-        return {"epoch": 0, "losses": []}
-    state = torch.load(out / "checkpoint.pt", map_location=device, weights_only=True)
-    if state["about"] != about:
-        return {"epoch": 0, "losses": []}
-    head.load_state_dict(state["head"])
-    optimizer.load_state_dict(state["optimizer"])
-    if schedule is not None:
-        schedule.load_state_dict(state["schedule"])
-    return {"epoch": state["epoch"], "losses": state["losses"]}

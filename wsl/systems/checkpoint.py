@@ -1,0 +1,101 @@
+"""From where an interrupted training goes on, and how a training is told from every other.
+
+The identity of a training is all that its head depends on: settings, training images, frozen network, arithmetic. It lies
+in the checkpoint and in the head's file. Where it differs, the training starts afresh, and one line on stderr says why.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+
+from wsl.errors import StudyError
+from wsl.files import sha256, whole_file
+from wsl.network.features import Features
+from wsl.profile import Profile
+
+FORMAT = 2  # of the checkpoint; counted up where what the same settings train changes, too
+
+
+def identity(profile: Profile, system: str, seed: int, features: Features) -> dict:
+    """All that the head of (system, seed) depends on, as JSON values. `features`: of the profile's training images."""
+    about = profile.system_settings(system).values() | {
+        "format": FORMAT,
+        "system": system,
+        "seed": seed,
+        "annotations_sha256": features.dataset.digest(),
+        "pictures_sha256": _digest(features.dataset.files),
+        "weights_sha256": features.trunk.weights_sha256,
+        "engine": features.trunk.engine.name,
+        "arithmetic": features.trunk.arithmetic,
+    }
+    return json.loads(json.dumps(about))  # lists in place of tuples, as a file gives them back
+
+
+def _digest(files: tuple[Path, ...]) -> str:
+    """Hexadecimal sha256 over the bytes of all files, in order."""
+    sha = hashlib.sha256()
+    for path in files:
+        try:
+            sha.update(bytes.fromhex(sha256(path)))
+        except FileNotFoundError:
+            raise StudyError(f"{path}: no such image; check the data root (`wsl data check`)") from None
+    return sha.hexdigest()
+
+
+def differences(kept: dict, wanted: dict) -> str:
+    """What differs between two identities, in words; empty if they are the same."""
+    keys = [key for key in sorted({*kept, *wanted}) if kept.get(key) != wanted.get(key)]
+    return ", ".join(
+        key if key.endswith("sha256") else f"{key} = {kept.get(key)!r}, now {wanted.get(key)!r}" for key in keys
+    )
+
+
+def head_is_of(path: Path, about: dict) -> bool:
+    """Whether a head's file is of the training that `about` identifies; says so where it is not."""
+    try:
+        with safe_open(path, "pt") as file:
+            kept = json.loads(file.metadata()["about"])["identity"]
+    except (SafetensorError, TypeError, KeyError, ValueError):
+        return _is_same(path, None, about)
+    return _is_same(path, kept, about)
+
+
+def _is_same(path: Path, kept: dict | None, about: dict) -> bool:
+    """Whether the identity in a file is the wanted one; None: there is none that can be read."""
+    different = "" if kept is None else differences(kept, about)
+    if kept is None or different:
+        why = f"is of another training ({different})" if different else "is cut off or of another form"
+        print(f"{path}: {why}; the training starts afresh", file=sys.stderr)
+    return kept == about
+
+
+def save_checkpoint(path: Path, about: dict, epoch: int, losses: list[float], parts: dict) -> None:
+    """parts: name -> what has a `state_dict` (head, optimiser, schedule)."""
+    state = {name: part.state_dict() for name, part in parts.items()}
+    with whole_file(path) as temporary:
+        torch.save({"identity": about, "epoch": epoch, "losses": losses, **state}, temporary)
+
+
+def load_checkpoint(path: Path, about: dict, parts: dict, device: torch.device) -> tuple[int, list[float]]:
+    """Restore `parts` after the last whole epoch of this very training; returns that epoch and the losses so far.
+
+    (0, []) and nothing restored where there is none; in words, where it is another training's or cannot be read.
+    """
+    if not path.is_file():
+        return 0, []
+    try:
+        state = torch.load(path, map_location=device, weights_only=True)
+        kept = state["identity"]
+    except Exception:  # cut off, empty, an older form: each has its own error types, with the same remedy
+        state, kept = {}, None
+    if not _is_same(path, kept, about):
+        return 0, []
+    for name, part in parts.items():
+        part.load_state_dict(state[name])
+    return state["epoch"], state["losses"]
