@@ -20,14 +20,13 @@ import torch
 
 import wsl
 from wsl.data.dataset import Dataset
-from wsl.data.geometry import side_at
 from wsl.errors import StudyError
 from wsl.evaluation.predictions import ALTERNATIVES, read_run, write_run
 from wsl.files import sha256, whole_file
-from wsl.network.features import Features, Side
+from wsl.network.features import Features
 from wsl.network.model import check_head, load_head
 from wsl.network.trunk import Trunk, load_trunk
-from wsl.profile import Profile, check_system, head_of, kind_of, scores_of
+from wsl.profile import Profile, check_system, head_of, method_of, scores_of
 from wsl.systems.predict import Tester, center_prediction, predict
 from wsl.systems.rcnn import predict_rcnn, train_rcnn
 from wsl.systems.train import train
@@ -50,7 +49,7 @@ def parse_target(text: str) -> tuple[str, int]:
 
 
 def trunk_of(profile: Profile, engine: str = "auto") -> Trunk:
-    weights = Path(profile.weights) if profile.weights else None
+    weights = Path(profile.weights).expanduser() if profile.weights else None
     trunk = load_trunk(profile.trunk, weights, profile.convention, engine)
     if trunk.engine == "openvino":
         torch.set_num_threads(1)  # OpenVINO has threads of its own; both pools on the same cores cost four times the time
@@ -64,28 +63,19 @@ def make_data(profile: Profile, runs: Path) -> Path:
         from wsl.scenes import generate as scenes
 
         g = profile.generate
-        scenes.generate(root, profile.layout, g["train"], g["val"], g["seed"], g["size"])
+        scenes.generate(root, profile.layout, g.train, g.val, g.seed, g.size)
     elif not root.is_dir():
         raise StudyError(f"{root}: no such folder; give the data root with --{profile.layout}-root")
     return root
 
 
-def feature_sides(profile: Profile, systems: list[str]) -> list[Side]:
-    """All input sides on which the heads of `systems` train; None is the warped whole picture."""
-    sides: set[Side] = {side_at(1.0, profile.canvas)}
-    for system in systems:
-        scales = profile.system_settings(system).train_scales
-        sides |= {None} if kind_of(system) == "full_images" else {side_at(s, profile.canvas) for s in scales}
-    return sorted(sides, key=lambda side: side or 0)
-
-
-def training_features(profile: Profile, runs: Path, trunk: Trunk, dataset: Dataset) -> Features:
-    """Features of the training images: kept on disk if the profile says so."""
+def training_features(profile: Profile, runs: Path, trunk: Trunk, dataset: Dataset, *systems: str) -> Features:
+    """Features of the training images, for the profile's systems and any other: kept on disk if the profile says so."""
     features = Features(trunk, dataset, profile.canvas)
     if not profile.cache_features:
         return features
     folder = Path(runs) / profile.name / profile.trunk / "features"
-    return features.keep(folder, feature_sides(profile, sorted({head_of(s) for s, _ in profile.targets()})))
+    return features.keep(folder, profile.feature_sides([*dict(profile.targets()), *systems]))
 
 
 def keep_features(profile: Profile, runs: Path) -> None:
@@ -102,7 +92,7 @@ def train_system(profile: Profile, system: str, seed: int, runs: Path, record: b
     started, code = time.monotonic(), code_state()
     trunk, dataset = trunk_of(profile), profile.dataset("train", runs)
     out = run_folder(runs, profile, system, seed)
-    features = training_features(profile, runs, trunk, dataset)
+    features = training_features(profile, runs, trunk, dataset, system)
     if system == "rcnn":
         log = {"regions": train_rcnn(profile, seed, features, runs, out)}
     else:
@@ -129,7 +119,7 @@ def predict_systems(profile: Profile, targets: list[tuple[str, int]], runs: Path
         check_head(path, about, trunk.name, trunk.weights_sha256, dataset.classes)
         settings = profile.system_settings(system)
         testers[system, seed] = Tester(
-            head.to(trunk.device), () if kind_of(system) == "full_images" else settings.test_scales
+            head.to(trunk.device), () if method_of(system) == "full_images" else settings.test_scales
         )
     tables = predict(features, testers) if testers else {}
     if regions:
@@ -139,7 +129,7 @@ def predict_systems(profile: Profile, targets: list[tuple[str, int]], runs: Path
     for system, seed in targets:
         of_head = run_folder(runs, profile, head_of(system), seed)
         df = tables[scores_of(system), seed]
-        if kind_of(system) == "center":
+        if method_of(system) == "center":
             df = center_prediction(df, dataset)
         about = manifest(profile, system, seed, trunk, dataset, of_head, code)
         about["predict_seconds"] = round(seconds / len(tables), 1)
@@ -164,10 +154,11 @@ def manifest(
         "command": f"wsl run {profile.name} {shlex.quote(system)} --seed {seed}" + _changes(profile),
         "profile": profile.name,
         "title": profile.title,
+        "source": profile.source,
         "trunk": trunk.name,
         "system": system,
         "seed": seed,
-        "locates": kind_of(system) != "full_images",
+        "locates": method_of(system) != "full_images",
         "parameters": profile.system_settings(system).values(),
         "data": {"name": dataset.name, "digest": dataset.digest(), "n_images": len(dataset)},
         "weights_sha256": trunk.weights_sha256,

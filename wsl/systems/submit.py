@@ -20,7 +20,7 @@ from wsl.data.dataset import Dataset
 from wsl.errors import StudyError
 from wsl.files import whole_file
 from wsl.network.features import Features
-from wsl.profile import kind_of
+from wsl.profile import method_of
 from wsl.systems.localize import load_localizer
 from wsl.systems.predict import Tester, predict
 
@@ -32,7 +32,7 @@ def predict_unlabelled(
     localizer = load_localizer(head, weights, convention)
     if tuple(localizer.about["classes"]) != dataset.classes:
         raise StudyError(f"{head}: knows {len(localizer.about['classes'])} classes, not the 20 of VOC; train on a VOC profile")
-    scales = () if kind_of(localizer.about.get("system", "")) == "full_images" else tuple(localizer.about["test_scales"])
+    scales = () if method_of(localizer.about.get("system", "")) == "full_images" else tuple(localizer.about["test_scales"])
     features = Features(localizer.trunk, dataset, localizer.about["canvas"])
     return predict(features, {"submission": Tester(localizer.head, scales)})["submission"]
 

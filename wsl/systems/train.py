@@ -24,7 +24,7 @@ from wsl.errors import StudyError
 from wsl.network.features import Features, Side
 from wsl.network.model import Adaptation, dense_scores, global_max_pool, multilabel_loss, pool, save_head, searched_scores
 from wsl.network.trunk import Trunk
-from wsl.profile import Profile, kind_of
+from wsl.profile import Profile, method_of
 from wsl.systems.patches import patch_loss, sample_patches
 
 
@@ -155,7 +155,7 @@ def train(
         features = features.subset(np.sort(np.random.default_rng(seed).permutation(len(features.dataset))[:count]))
         profile = replace(profile, epochs=round(profile.epochs / profile.fraction))
     dataset, trunk = features.dataset, features.trunk
-    kind = kind_of(system)
+    kind = method_of(system)
     device = trunk.device
     batch = min(profile.batch, len(dataset))
     if batch % process.world:
