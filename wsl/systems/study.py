@@ -43,7 +43,7 @@ def run_folder(runs: Path, profile: Profile, system: str, seed: int) -> Path:
 def parse_target(text: str) -> tuple[str, int]:
     """"weak_sup/1" -> ("weak_sup", 1); without a seed it is 0."""
     system, _, seed = text.partition("/")
-    if seed and not seed.isdigit():
+    if seed and not seed.isdecimal():
         raise StudyError(f"{text!r}: the seed is not a number; write SYSTEM/SEED, e.g. weak_sup/1")
     return check_system(system), int(seed or 0)
 
