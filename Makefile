@@ -6,7 +6,7 @@
 #   PROFILES  profiles whose runs the book computes               default: scenes scenes-coco
 #   CORES     jobs at a time                                      default: 2
 #   SMALL     1 = the same steps on fewer, smaller scenes (for a quick check; its figures mean nothing)
-#   CONFIG    settings of the workflow, e.g. CONFIG="voc_root=/data/VOCdevkit trunk=alexnet"
+#   CONFIG    settings of the workflow, e.g. CONFIG="voc_root=/data/my photographs trunk=alexnet": as they are, unquoted
 #   SNAKE     more options for snakemake, e.g. SNAKE="-n" (plan only) or SNAKE="--executor slurm --jobs 20"
 #   PYTHON    the interpreter that .venv is made from, 3.11 or newer   default: python3
 #   VENV      where the environment lies                          default: .venv
@@ -25,9 +25,17 @@ SMALL_SET  = $(if $(filter-out 0,$(SMALL)),small=1)
 # The profiles in force: SMALL=1 puts the small form of each generated profile in its place.
 USED       = $(if $(SMALL_SET),$(patsubst scenes%,scenes-small%,$(PROFILES)),$(PROFILES))
 
-# The same settings as `wsl plan` takes them: voc_root=X becomes --voc-root X
+# What the user gives reaches the shell in quotes. A setting's value may hold blanks: a setting begins where a word has an
+# equals sign, and its blanks are written as ␣ until the shell sees them, so that each setting is one word of make.
+space    := $(subst ,, )
+quoted    = $(foreach word,$(1),'$(subst ␣, ,$(subst ','\'',$(word)))')
+marked    = $(foreach word,$(value CONFIG),$(if $(findstring =,$(word)),␣␣)$(word))
+SETTINGS  = $(subst ␣␣,,$(subst ␣␣␣, ,$(subst $(space),␣,$(marked))))
+# The same settings as `wsl plan` takes them: voc_root=X becomes --voc-root=X
 LIKE_CONFIG = $(foreach key,voc_root coco_root trunk weights convention runs,\
-  $(patsubst $(key)=%,--$(subst _,-,$(key)) %,$(filter $(key)=%,$(CONFIG))))
+  $(patsubst $(key)=%,--$(subst _,-,$(key))=%,$(filter $(key)=%,$(SETTINGS))))
+PLAN      = $(BIN)/wsl plan $(call quoted,$(USED) $(LIKE_CONFIG))
+SNAKEMAKE = $(BIN)/snakemake --cores $(call quoted,$(CORES)) --config $(call quoted,profiles=$(subst $(space),␣,$(USED)) $(SETTINGS))
 
 export PYTHONUNBUFFERED := 1
 
@@ -39,9 +47,9 @@ help:            ## this list
 	@sed -n 's/^#   \([A-Z][A-Z]* \)/  \1/p' $(firstword $(MAKEFILE_LIST))
 
 book: $(INSTALLED)   ## the study on generated scenes: forecast, data, training, notebooks, site
-	@$(BIN)/wsl plan $(USED) $(LIKE_CONFIG)
-	@$(BIN)/snakemake --cores $(CORES) --rerun-incomplete --config profiles="$(USED)" $(CONFIG) $(SNAKE) -- book
-	@echo; echo "The book: $(CURDIR)/_build/html/index.html"
+	@$(PLAN)
+	@$(SNAKEMAKE) --rerun-incomplete $(SNAKE) -- book
+	@echo; echo "The book: $$PWD/_build/html/index.html"
 
 test: $(INSTALLED)   ## lint and tests
 	$(BIN)/ruff check .
@@ -54,8 +62,8 @@ pdf: $(INSTALLED)    ## the book as one PDF (needs chromium)
 	$(BIN)/python -m tools.site pdf _build/book.pdf
 
 plan: $(INSTALLED)   ## what `make book` would do, and what it would take
-	@$(BIN)/wsl plan $(USED) $(LIKE_CONFIG)
-	@$(BIN)/snakemake --cores $(CORES) --config profiles="$(USED)" $(CONFIG) $(SNAKE) -n -- book
+	@$(PLAN)
+	@$(SNAKEMAKE) $(SNAKE) -n -- book
 
 constraints: $(INSTALLED)  ## write the versions installed now into constraints.txt
 	@{ sed -n '/^#/p' constraints.txt; $(BIN)/python -m pip freeze --exclude-editable | grep '==' | sed 's/+.*//'; } > constraints.tmp
@@ -69,10 +77,10 @@ distclean: clean ## remove also the computed runs and the environment
 
 # An interrupted installation leaves no stamp and is taken up again.
 $(INSTALLED): pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
-	  { echo "error: $(PYTHON) is not Python 3.11 or newer. Name one that is: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 2; }
-	@[ -x $(BIN)/python ] && $(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV) || \
-	  { echo "error: $(PYTHON) has no working 'venv' module (on Debian or Ubuntu: apt install python3-venv)" >&2; exit 2; }
+	@$(call quoted,$(PYTHON)) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	  { echo error: $(call quoted,$(PYTHON)) "is not Python 3.11 or newer. Name one that is: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 2; }
+	@[ -x $(BIN)/python ] && $(BIN)/python -m pip --version >/dev/null 2>&1 || $(call quoted,$(PYTHON)) -m venv $(VENV) || \
+	  { echo error: $(call quoted,$(PYTHON)) "has no working 'venv' module (on Debian or Ubuntu: apt install python3-venv)" >&2; exit 2; }
 	@echo "Installing the environment into $(VENV) (about 7 GB, once; some minutes)"
-	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[book,test]'
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[train,book,test]'
 	@touch $@

@@ -5,36 +5,67 @@
 #   snakemake -n runs --config profiles=voc2012 ...            the plan only
 #
 # Each target is written whole or not at all, so an interrupted run goes on where it stopped.
+import json
+import re
+import shlex
 import sys
 from glob import glob
 from pathlib import Path
 
 from wsl.profile import head_of, load_profile
 
-RUNS = Path(config.get("runs", "runs"))
-NAMES = str(config.get("profiles", "scenes scenes-coco")).replace(",", " ").split()
-ROOTS = {layout: config.get(f"{layout}_root") for layout in ("voc", "coco")}
-PROCESSES = int(config.get("processes", 1))  # training processes a job, for machines with several GPUs
-PYTHON = sys.executable
+GIVEN = [entry.partition("=") for entry in getattr(workflow.config_settings, "config_args", None) or []]
+GIVEN = {key: text for key, _, text in GIVEN}  # as typed: Snakemake makes the number 202401 of a folder called 2024_01
+
+
+def given(key, default=None):
+    """A setting as text, or `default`; a folder may begin with ~."""
+    text = GIVEN.get(key) or config.get(key)
+    return default if text is None else str(Path(str(text)).expanduser())
+
+
+RUNS = Path(given("runs", "runs"))
+NAMES = given("profiles", "scenes scenes-coco").replace(",", " ").split()
+ROOTS = {layout: given(f"{layout}_root") for layout in ("voc", "coco")}
+PROCESSES = int(given("processes", 1))  # training processes a job, for machines with several GPUs
+PYTHON = shlex.quote(sys.executable)
 WSL = f"{PYTHON} -m wsl.cli"
 TORCHRUN = f"{PYTHON} -m torch.distributed.run --standalone --nproc-per-node {PROCESSES} -m wsl.cli"
-TRUNK = {key: config.get(key) for key in ("trunk", "weights", "convention")}
+TRUNK = {key: given(key) for key in ("trunk", "weights", "convention")}
 PROFILES = {profile.name: profile for profile in (load_profile(name, **TRUNK) for name in NAMES)}
 FILES = dict(zip(PROFILES, NAMES))  # a profile's name -> what the user called it: that name, or a TOML file
 NAMES = list(PROFILES)
 
 
-def options(wildcards):
-    """The profile, and what else `wsl` is told: folders, trunk."""
-    profile = PROFILES[wildcards.profile]
+def options(name, with_trunk=True):
+    """The profile, and what else `wsl` is told (folders, trunk), quoted for the shell."""
+    profile = PROFILES[name]
     root = ROOTS[profile.layout] if not profile.generate else None
-    given = {f"--{profile.layout}-root": root, **{f"--{key}": value for key, value in TRUNK.items()}}
-    return f"'{FILES[profile.name]}' --runs {RUNS} " + " ".join(f"{key} '{value}'" for key, value in given.items() if value)
+    told = {"runs": RUNS, f"{profile.layout}-root": root, **(TRUNK if with_trunk else {})}
+    return shlex.join([FILES[name], *(f"--{key}={value}" for key, value in told.items() if value)])
 
 
-def settings(wildcards):
-    """A changed profile makes its runs anew."""
-    return PROFILES[wildcards.profile].values()
+def on_data(wildcards):
+    return options(wildcards.profile, with_trunk=False)
+
+
+def on_trunk(wildcards):
+    return options(wildcards.profile)
+
+
+def settings(*keys):
+    """A function that picks these settings: what a rule depends on is among its params, so a change makes it anew."""
+    return lambda wildcards: {key: PROFILES[wildcards.profile].values()[key] for key in keys}
+
+
+def system_settings(name, system):
+    return PROFILES[name].system_settings(system).values()
+
+
+def code(*folders):
+    """The files of these folders of the library."""
+    files = (path for folder in folders for path in glob(f"wsl/{folder}/**/*.*", recursive=True))
+    return [path for path in files if path.endswith((".py", ".toml", ".csv"))]
 
 
 def run_path(name, system, seed):
@@ -45,6 +76,7 @@ ALL_RUNS = [f"{run_path(n, s, k)}/manifest.json" for n in NAMES for s, k in PROF
 EXPERIMENTS = [f"{run_path(n, 'weak_sup', PROFILES[n].seeds[0])}/evolution.csv" for n in NAMES]
 WITH_PROPOSALS = [n for n in NAMES if "rcnn" in PROFILES[n].systems]
 EXPERIMENTS += [f"{run_path(n, 'weak_sup', PROFILES[n].seeds[0])}/extent.csv" for n in WITH_PROPOSALS]
+COMPUTING = code("data", "network", "systems")
 
 
 wildcard_constraints:
@@ -62,12 +94,12 @@ rule runs:
 
 rule data:
     input:
-        lambda w: glob("wsl/scenes/*.*") if PROFILES[w.profile].generate else [],
+        lambda w: code("scenes") if PROFILES[w.profile].generate else [],
     output:
         touch(f"{RUNS}/data/{{profile}}.ready"),
     params:
-        options=options,
-        settings=lambda w: PROFILES[w.profile].generate,
+        options=on_data,
+        settings=settings("generate", "layout", "year", "train", "val"),
     threads: 2
     shell:
         "{WSL} data scenes {params.options}"
@@ -76,10 +108,13 @@ rule data:
 rule features:
     input:
         f"{RUNS}/data/{{profile}}.ready",
+        code("data", "network"),
     output:
         touch(f"{RUNS}/{{profile}}/{{trunk}}/features.ready"),
     params:
-        options=options,
+        options=on_trunk,
+        settings=settings("canvas", "cache_features"),
+        sides=lambda w: PROFILES[w.profile].feature_sides(),
     threads: workflow.cores
     shell:
         "{WSL} features {params.options}"
@@ -88,10 +123,13 @@ rule features:
 rule proposals:
     input:
         f"{RUNS}/data/{{profile}}.ready",
+        code("data"),
+        "wsl/systems/proposals.py",
     output:
         touch(f"{RUNS}/{{profile}}/proposals.ready"),
     params:
-        options=options,
+        options=on_data,
+        settings=settings("proposal_side", "proposals"),
     threads: workflow.cores
     shell:
         "{WSL} proposals {params.options} --workers {threads}"
@@ -107,26 +145,29 @@ rule train:
     input:
         f"{RUNS}/{{profile}}/{{trunk}}/features.ready",
         lambda w: f"{RUNS}/{w.profile}/proposals.ready" if w.system == "rcnn" else [],
+        COMPUTING,
     output:
         f"{RUNS}/{{profile}}/{{trunk}}/{{system}}/seed{{seed}}/head.safetensors",
     params:
-        options=options,
+        options=on_trunk,
         record=record,
         launch=TORCHRUN if PROCESSES > 1 else WSL,
-        settings=settings,
+        settings=lambda w: system_settings(w.profile, w.system),
     threads: 1
     shell:
         "OMP_NUM_THREADS={threads} {params.launch} train {params.options} --seed {wildcards.seed} {params.record}"
-        " -- '{wildcards.system}'"
+        " -- {wildcards.system:q}"
 
 
 rule evolve:
     input:
         lambda w: f"{run_path(w.profile, 'weak_sup', w.seed)}/head.safetensors",
+        COMPUTING,
+        code("evaluation"),
     output:
         f"{RUNS}/{{profile}}/{{trunk}}/weak_sup/seed{{seed}}/evolution.csv",
     params:
-        options=options,
+        options=on_trunk,
     threads: workflow.cores
     shell:
         "{WSL} evolve {params.options} --seed {wildcards.seed}"
@@ -136,10 +177,12 @@ rule extent:
     input:
         lambda w: f"{run_path(w.profile, 'weak_sup', w.seed)}/head.safetensors",
         f"{RUNS}/{{profile}}/proposals.ready",
+        COMPUTING,
+        code("evaluation"),
     output:
         f"{RUNS}/{{profile}}/{{trunk}}/weak_sup/seed{{seed}}/extent.csv",
     params:
-        options=options,
+        options=on_trunk,
     threads: workflow.cores
     shell:
         "{WSL} extent {params.options} --seed {wildcards.seed}"
@@ -149,14 +192,17 @@ for name in NAMES:  # one pass of the trunk over a profile's evaluation images s
 
     rule:
         name:
-            f"predict_{name.replace('-', '_')}"
+            "predict_" + re.sub(r"\W", "_", name)
         input:
             sorted({f"{run_path(name, head_of(s), k)}/head.safetensors" for s, k in PROFILES[name].targets()}),
+            COMPUTING,
+            code("evaluation"),
         output:
             [f"{run_path(name, s, k)}/manifest.json" for s, k in PROFILES[name].targets()],
         params:
-            options=lambda w, name=name: options(type("W", (), {"profile": name})),
-            targets=" ".join(f"'{s}/{k}'" for s, k in PROFILES[name].targets()),
+            options=options(name),
+            targets=shlex.join(f"{s}/{k}" for s, k in PROFILES[name].targets()),
+            settings=[system_settings(name, s) for s, _ in PROFILES[name].targets()],
         threads: workflow.cores
         shell:
             "{WSL} predict {params.options} -- {params.targets}"
@@ -167,7 +213,9 @@ for name in NAMES:  # one pass of the trunk over a profile's evaluation images s
 PAGES = [path.stem for path in sorted(Path("notebooks").glob("*.ipynb"))]
 FRESH = {"voc": "scenes", "coco": "scenes-coco"}  # which runs made here the book shows, by layout
 FRESH |= {profile.layout: name for name, profile in reversed(PROFILES.items())}
-VIEW = [path for part in ("data", "evaluation", "findings", "pages") for path in glob(f"wsl/{part}/**/*.*", recursive=True)]
+SHOWN = {"runs": RUNS, "profile": FRESH["voc"], "coco_profile": FRESH["coco"]}
+SHOWN |= {"data_root": ROOTS["voc"], "coco_data_root": ROOTS["coco"]}
+SHOWN = [word for key, value in SHOWN.items() if value for word in ("-p", key, json.dumps(str(value), ensure_ascii=False))]
 
 
 rule notebook:
@@ -175,23 +223,25 @@ rule notebook:
         "notebooks/{page}.ipynb",
         ALL_RUNS,
         EXPERIMENTS,
-        VIEW,
+        COMPUTING,
+        code("evaluation", "findings", "pages"),
+        "tools/notebook.py",
         glob("results/**/*.*", recursive=True),
     output:
         "book/executed/{page}.ipynb",
     params:
-        given=f"-p runs {RUNS} -p profile {FRESH['voc']} -p coco_profile {FRESH['coco']}"
-        + "".join(f" -p {name} '{ROOTS[k]}'" for k, name in (("voc", "data_root"), ("coco", "coco_data_root")) if ROOTS[k]),
+        shown=shlex.join(SHOWN),
     threads: 1
     shell:
-        "{PYTHON} -m tools.notebook run notebooks/{wildcards.page}.ipynb {output} {params.given}"
+        "{PYTHON} -m tools.notebook run notebooks/{wildcards.page}.ipynb {output} {params.shown}"
 
 
 rule book:
     input:
         expand("book/executed/{page}.ipynb", page=PAGES),
         "_config.yml",
-        [p for p in glob("book/**/*", recursive=True) if "executed" not in p and Path(p).is_file()],
+        [p for p in glob("book/**/*.*", recursive=True) if not re.search(r"executed|__pycache__", p) and Path(p).is_file()],
+        glob("tools/*.py"),
     output:
         "_build/html/index.html",
     shell:

@@ -56,11 +56,24 @@ def test_predictions_manifest_and_recording(tiny, tmp_path):
     manifest = json.loads((folders[0] / "manifest.json").read_text())
     assert manifest["command"] == "wsl run tiny weak_sup --seed 0"
     assert len(manifest["training"]["losses"]) == 2 and manifest["data"]["n_images"] == 8
+    assert manifest["source"] == "generated" and load_profile("voc-sample").source == "photographs"
+    before = (folders[0] / "predictions.parquet").read_bytes()
+    study.predict_systems(profile, targets[:1], runs)
+    assert (folders[0] / "predictions.parquet").read_bytes() == before  # the same run, the same bytes
     recorded = study.record_run(folders[0], tmp_path)
     assert sorted(p.name for p in recorded.iterdir()) == ["manifest.json", "predictions.parquet"]
     pd.testing.assert_frame_equal(read_run(recorded)[0], weak)
     less, manifest = read_run(study.record_run(folders[2], tmp_path))  # an ablation: without the alternatives
     assert set(weak) - set(less) == set(ALTERNATIVES) and manifest["system"] == "weak_sup@test_s1"
+
+
+def test_a_system_outside_the_profile_runs_to_its_end(tmp_path, capsys):
+    """Features are kept for the profile's systems; another brings sides of its own."""
+    (tmp_path / "mine.toml").write_text(TINY + 'systems = ["full_images"]\n')
+    words = [str(tmp_path / "mine.toml"), "--runs", str(tmp_path)]
+    assert main(["data", "scenes", *words]) == main(["features", *words]) == 0
+    assert main(["run", *words, "weak_sup@test_s1"]) == 0
+    assert len(read_run(tmp_path / "mine" / "efficientnet_lite0" / "weak_sup@test_s1" / "seed0")[0]) == 8 * 20
 
 
 def test_evolution_over_training(tiny):
@@ -127,7 +140,8 @@ def test_plan_forecasts_each_step_and_refuses_a_full_disk(tiny, tmp_path, monkey
 
 @pytest.mark.parametrize("name", profile_names())
 def test_shipped_profiles_load(name):
-    assert load_profile(name).systems
+    profile = load_profile(name)
+    assert profile.targets() and all(profile.system_settings(system) for system, _ in profile.targets())
 
 
 @pytest.mark.parametrize(
@@ -137,15 +151,38 @@ def test_shipped_profiles_load(name):
         ("epochs = 0", "epochs = 0 is not possible"),
         ("test_scales = []", r"test_scales = \(\) is not possible"),
         ("systems = ['best']", "system 'best' is unknown"),
-        ("ablations = [3]", "system '3' is unknown"),
+        ("ablations = [3]", "ablations.0 = 3 is not possible"),
         ("systems = 'weak_sup'", "systems = 'weak_sup' is not possible"),
+        ("systems = []", r"systems = \(\) is not possible"),
+        ("seeds = [0, 1, 0]", "name full_images/0 twice"),
+        ("name = 'other'", "unknown key 'name'"),
         ("epochs = ", "not valid TOML"),
+        ("epochs = 1" + "0" * 5000, "not valid TOML"),
+        ("epochs = 0x" + "f" * 5000, "epochs = a huge number is not possible"),
+        ("epochs = true", "epochs = True is not possible"),
+        ("kernel = true", "kernel = True is not possible"),
+        ("kernel = 2", "kernel = 2 is not possible; choose 1 or 3"),
+        ("train_scales = [1.0, 0.0]", "train_scales.1 = 0.0 is not possible"),
+        ("train_scales = " + "[" * 5000 + "]" * 5000, "not valid TOML"),
+        ("train_scales = [[[1.0]]]", r"train_scales.0 = \[\[1.0\]\] is not possible"),
+        ("learning_rate = inf", "learning_rate = inf is not possible"),
+        ("learning_rate = nan", "learning_rate = nan is not possible"),
+        ("weight_decay = 'x'", "weight_decay = 'x' is not possible"),
+        ("year = 2012", "year = 2012 is not possible"),
+        ("trunk = '../x'", "trunk = '../x' is not possible"),
+        ("generate = 8", "generate = 8 is not possible .expected { train = N"),
+        ("generate = { train = 8 }", "generate.val is missing"),
+        ("generate = { train = 8, val = 8, seed = 0, size = 99, x = 1 }", "unknown key 'generate.x'; the keys are train, val"),
+        ("generate = { train = 8, val = 8, seed = 0, size = 1 }", "generate.size = 1 is not possible"),
+        ("pool = 'mean'\nsystems = ['weak_sup', 'masked_pool']", "pool = 'mean' is not honoured by masked_pool"),
+        ("kernel = 3\nsystems = ['object_patches']", "kernel = 3 is not honoured by object_patches"),
     ],
 )
 def test_bad_profiles(tmp_path, text, message):
     (tmp_path / "mine.toml").write_text(text)
-    with pytest.raises(StudyError, match=f"mine.toml: .*{message}"):
+    with pytest.raises(StudyError, match=f"mine.toml: .*{message}") as error:
         load_profile(str(tmp_path / "mine.toml"))
+    assert len(str(error.value).splitlines()) == 1
 
 
 @pytest.mark.parametrize(
@@ -158,6 +195,8 @@ def test_bad_profiles(tmp_path, text, message):
         ("train scenes-small weak_sup --trunk none", "trunk 'none' is unknown"),
         ("train scenes-small weak_sup --weights none.npz", "none.npz: no such weights file"),
         ("predict scenes-small weak_sup/one", "the seed is not a number"),
+        ("train scenes-small weak_sup --seed -1", "seed '-1': expected a whole number"),
+        ("train scenes-small weak_sup --trunk a/b", "trunk = 'a/b' is not possible"),
         ("predict voc-sample weak_sup --voc-root nowhere", "nowhere"),
         ("localize none.jpg --head none.safetensors", "none.safetensors: no such head"),
     ],
@@ -177,10 +216,38 @@ def test_systems_and_their_heads():
     assert settings.train_scales == (1.0,) and settings.fraction == 0.1
 
 
-@pytest.mark.parametrize("name", ["weak_sup@", "weak_sup@best", "best@n10", "rcnn@n10", "@n10", ""])
+@pytest.mark.parametrize("name", ["weak_sup@", "weak_sup@best", "best@n10", "@n10", ""])
 def test_unknown_systems(name):
     with pytest.raises(StudyError, match="is unknown; choose one of"):
         profiles.check_system(name)
+
+
+@pytest.mark.parametrize(
+    ("method", "refused"),
+    [
+        ("weak_sup", ""),
+        ("center", ""),
+        ("masked_pool", "mean lse topk"),
+        ("masked_pool_outside", "mean lse topk"),
+        ("object_patches", "3x3 mean lse topk"),
+        ("full_images", "train_s1 test_s1 s1 test_wide test_fine 3x3 mean lse topk"),
+        ("rcnn", " ".join(profiles.CHANGES)),
+    ],
+)
+def test_a_system_refuses_each_change_that_it_does_not_honour(method, refused):
+    assert len(profiles.HONOURED) == 7
+    for change in profiles.CHANGES:
+        if change in refused.split():
+            with pytest.raises(StudyError, match=f"'{method}@{change}': {method} does not honour @{change}; it honours "):
+                profiles.check_system(f"{method}@{change}")
+        else:
+            assert profiles.check_system(f"{method}@{change}")
+
+
+@pytest.mark.parametrize("changes", ["mean@lse", "train_s1@s1", "n5@n5", "sgd@adagrad", "n5@test_s1@test_wide"])
+def test_two_changes_of_one_setting_are_refused(changes):
+    with pytest.raises(StudyError, match=f"@{changes.split('@')[-1]} sets [a-z_]+ a second time"):
+        profiles.check_system(f"weak_sup@{changes}")
 
 
 def test_localize_finds_the_motorbike_and_draws_it(tmp_path, capsys):

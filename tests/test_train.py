@@ -13,6 +13,7 @@ from torch import nn
 
 from wsl.data.dataset import Boxes, Dataset, labels_from_boxes
 from wsl.errors import StudyError
+from wsl.network.engines import TorchEngine
 from wsl.network.features import Features
 from wsl.network.trunk import LITE, Trunk
 from wsl.profile import load_profile
@@ -42,7 +43,7 @@ def tiny_features(folder, seed=0):
     dataset = Dataset("tiny", ("a", "b", "c"), names, files, sizes, labels, boxes)
     torch.manual_seed(0)
     layers = nn.Sequential(nn.Conv2d(3, 8, 16, 8, padding=4), nn.ReLU())
-    return Features(Trunk("tiny", layers, LITE, 32, "weights"), dataset, PROFILE.canvas)
+    return Features(Trunk("tiny", TorchEngine(layers), LITE, 32, "weights"), dataset, PROFILE.canvas)
 
 
 @pytest.fixture
@@ -115,10 +116,10 @@ def test_a_changed_training_starts_afresh_and_says_what_differs(tmp_path, featur
     assert "checkpoint.pt: is of another training" in line and change in line and line.endswith("starts afresh")
 
 
-def test_the_engine_is_part_of_the_identity(features):
+def test_engine_and_arithmetic_are_part_of_the_identity(features):
     before = identity(PROFILE, "weak_sup", 0, features)
-    features.trunk.engine = "another"
-    assert identity(PROFILE, "weak_sup", 0, features) == before | {"engine": "another"}
+    features.trunk.engine.name, features.trunk.engine.arithmetic = "another", "float16"
+    assert identity(PROFILE, "weak_sup", 0, features) == before | {"engine": "another", "arithmetic": "float16"}
 
 
 def test_a_checkpoint_that_cannot_be_read_starts_afresh(tmp_path, features, interrupt, capsys):

@@ -2,86 +2,25 @@
 
 from __future__ import annotations
 
+import reprlib
 import tomllib
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Iterable
+from dataclasses import asdict, fields, replace
 from importlib.resources import files
 from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic.dataclasses import dataclass
 
 from wsl.data import coco, voc
 from wsl.data.dataset import Dataset
+from wsl.data.geometry import side_at
 from wsl.errors import StudyError
 
-
-@dataclass(frozen=True)
-class Profile:
-    """Settings of one run. Defaults are the study's; each comment gives the reason."""
-
-    name: str
-    title: str = ""  # what the book calls the data: samples and scenes are never called VOC 2012 or COCO 2014
-    layout: str = "voc"  # "voc" or "coco": the official on-disk layout to read
-    generate: dict | None = None  # scenes only: how many to draw, {"train": n, "val": n, "seed": k, "size": px}
-    root: str | None = None  # folder of the data; scenes live below the runs folder
-    year: str = "2012"
-    train: str = "train"
-    val: str = "val"
-    trunk: str = "efficientnet_lite0"
-    weights: str | None = None  # a local weights file in place of the packaged or downloaded ones
-    convention: str | None = None  # what pixels that file expects: imagenet, caffe, lite
-    canvas: int = 500  # Section 4: "largest side of size 500 pixels and zero-padded to 500x500"
-    # Section 4 draws s from U(0.7, 1.4); a grid lets frozen features be computed once (D1). No cache: drawn freely
-    train_scales: tuple[float, ...] = (0.7, 0.85, 1.0, 1.2, 1.4)
-    test_scales: tuple[float, ...] = (0.5, 0.7, 1.0, 1.4, 2.0, 2.8)  # Section 4
-    cache_features: bool = True
-    hidden: int = 512  # the released script has 2048 (D2)
-    kernel: int = 1
-    pool: str = "max"
-    dropout: float = 0.2  # the released script drops whole feature maps at 0.5; chosen on training images (D2)
-    optimizer: str = "adamw"  # "sgd" is the paper's (0.001, momentum 0.9), "adagrad" its script's (D2)
-    learning_rate: float = 1e-3
-    weight_decay: float = 1e-2
-    gains: tuple[float, float] = (0.3, 0.1)  # initial spread of Ca's and Cb's weights; the released script: 1 and 1 (D2)
-    last_bias: float = -2.0  # most classes are absent from most images
-    epochs: int = 20  # as in the released script
-    batch: int = 16  # Section 4
-    fraction: float = 1.0  # share of the training images that is used, in the same number of steps
-    proposal_side: int = 300  # longest side of the picture in selective search, see wsl/systems/proposals.py
-    proposals: int = 1000  # at most so many a picture
-    seeds: tuple[int, ...] = (0,)
-    systems: tuple[str, ...] = ("full_images", "weak_sup", "center", "weak_sup@train_s1", "weak_sup@test_s1")
-    ablations: tuple[str, ...] = ()  # systems of the first seed only
-
-    def dataset(self, split: str, runs: Path = Path("runs")) -> Dataset:
-        """The data set of `split` ("train" or "val"), read from its official layout."""
-        root = self.data_root(runs)
-        name = self.train if split == "train" else self.val
-        if self.layout == "voc":
-            return voc.load(root, self.year, name)
-        return coco.load(root / "annotations" / f"instances_{name}{self.year}.json", root / f"{name}{self.year}")
-
-    def data_root(self, runs: Path = Path("runs")) -> Path:
-        if self.generate:
-            return Path(runs) / "data" / self.name
-        if self.root is None:
-            raise StudyError(f"profile {self.name}: no data root; give --{self.layout}-root FOLDER")
-        return Path(self.root)
-
-    def targets(self) -> list[tuple[str, int]]:
-        """(system, seed) of every run."""
-        return [(s, k) for s in self.systems for k in self.seeds] + [(s, self.seeds[0]) for s in self.ablations]
-
-    def system_settings(self, system: str) -> Profile:
-        """The profile with the differences that the changes of `weak_sup@<what>` make."""
-        changes = check_system(system).split("@")[1:]
-        return replace(self, **{key: value for change in changes for key, value in CHANGES[change].items()})
-
-    def values(self) -> dict:
-        """The settings that a run's numbers depend on; no folder of this machine."""
-        others = ("name", "title", "root", "weights", "seeds", "systems", "ablations")
-        return {k: v for k, v in asdict(self).items() if k not in others}
-
+# ---- systems: a name is a method, then any number of changes: weak_sup, weak_sup@mean, masked_pool@n10, center@train_s1@n10
 
 SCRIPT = {"dropout": 0.5, "hidden": 2048, "gains": (1.0, 1.0), "last_bias": 0.0}  # the released script's head
-# A system's name is its kind, then any number of changes: weak_sup, weak_sup@mean, masked_pool@n10, center@train_s1@n10
 CHANGES: dict[str, dict] = {
     "train_s1": {"train_scales": (1.0,)},
     "test_s1": {"test_scales": (1.0,)},
@@ -96,23 +35,41 @@ CHANGES: dict[str, dict] = {
     "sgd": {"optimizer": "sgd", "weight_decay": 0.0, **SCRIPT},
     "adagrad": {"optimizer": "adagrad", "weight_decay": 5e-4, **SCRIPT},
 }
-TRAINED = ("full_images", "weak_sup", "masked_pool", "masked_pool_outside", "object_patches", "rcnn")
-SYSTEMS = (*TRAINED, "center")
+# Which settings a method honours: a change of any other would be dropped in silence, so it is refused.
+RECIPE = {"fraction", "optimizer", "weight_decay", *SCRIPT}
+SEARCH = RECIPE | {"train_scales", "test_scales"}
+HONOURED: dict[str, set[str]] = {
+    "full_images": RECIPE,  # the whole picture at one size, one cell: no scales, nothing to pool
+    "weak_sup": SEARCH | {"kernel", "pool"},
+    "masked_pool": SEARCH | {"kernel"},  # the mask says where the maximum may lie
+    "masked_pool_outside": SEARCH | {"kernel"},
+    "object_patches": SEARCH,  # its cells come from different pictures: no neighbours to convolve, nothing to pool
+    "rcnn": set(),  # has settings of its own, see wsl/systems/rcnn.py
+    "center": SEARCH | {"kernel", "pool"},
+}
 
 
-def kind_of(system: str) -> str:
+def method_of(system: str) -> str:
     """What a system is before its changes: "weak_sup@mean" -> "weak_sup"."""
     return system.partition("@")[0]
 
 
 def check_system(system: str) -> str:
-    """`system`, if there is such a one. R-CNN* has settings of its own (wsl/systems/rcnn.py), which no change touches."""
-    kind, *changes = system.split("@")
-    if kind not in SYSTEMS or not set(changes) <= set(CHANGES) or (kind == "rcnn" and changes):
+    """`system`, if there is such a one and it honours each of its changes."""
+    method, *changes = system.split("@")
+    if method not in HONOURED or not set(changes) <= set(CHANGES):
         raise StudyError(
-            f"system {system!r} is unknown; choose one of {', '.join(SYSTEMS)}, and all but rcnn with changes, "
+            f"system {system!r} is unknown; choose one of {', '.join(HONOURED)}, and all but rcnn with changes, "
             f"SYSTEM@CHANGE, of {', '.join(CHANGES)}"
         )
+    changed: set[str] = set()
+    for change in changes:
+        if not set(CHANGES[change]) <= HONOURED[method]:
+            honoured = [f"@{name}" for name, settings in CHANGES.items() if set(settings) <= HONOURED[method]]
+            raise StudyError(f"system {system!r}: {method} does not honour @{change}; it honours {', '.join(honoured) or 'none'}")
+        if both := changed & set(CHANGES[change]):
+            raise StudyError(f"system {system!r}: @{change} sets {min(both)} a second time; keep one of the changes that do")
+        changed |= set(CHANGES[change])
     return system
 
 
@@ -126,61 +83,182 @@ def head_of(system: str) -> str:
     return "@".join(part for part in scores_of(system).split("@") if not part.startswith("test_"))
 
 
+# ---- profiles
+
+STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)  # no text for a number, no boolean, no inf or nan
+Count = Annotated[int, Field(gt=0, le=1_000_000)]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+Side = Annotated[int, Field(ge=64, le=4096)]  # pixels
+Positive = Annotated[float, Field(gt=0)]
+Scales = Annotated[tuple[Annotated[float, Field(gt=0, le=16)], ...], Field(min_length=1)]
+System = Annotated[str, AfterValidator(check_system)]
+
+
+@dataclass(frozen=True, config=STRICT)
+class Generate:
+    """How many scenes to draw, from which seed, and their longest side in pixels."""
+
+    train: Count
+    val: Count
+    seed: Seed
+    size: Side
+
+
+def _generate(value: object) -> object:
+    """A TOML table as `Generate`."""
+    if isinstance(value, dict):
+        return Generate(**value)
+    if value is None or isinstance(value, Generate):
+        return value
+    raise ValueError("expected { train = N, val = N, seed = K, size = PIXELS }")
+
+
+@dataclass(frozen=True, config=STRICT)
+class Profile:
+    """Settings of one run. Defaults are the study's; each comment gives the reason."""
+
+    name: str
+    title: str = ""  # what the book calls the data: samples and scenes are never called VOC 2012 or COCO 2014
+    layout: Literal["voc", "coco"] = "voc"  # the official on-disk layout to read
+    generate: Annotated[Generate | None, BeforeValidator(_generate)] = None  # scenes only: what to draw
+    root: str | None = None  # folder of the data; scenes live below the runs folder
+    year: str = "2012"
+    train: str = "train"
+    val: str = "val"
+    trunk: Annotated[str, Field(pattern=r"^\w[\w.-]*$")] = "efficientnet_lite0"  # names a folder of the runs, too
+    weights: str | None = None  # a local weights file in place of the packaged or downloaded ones
+    convention: str | None = None  # what pixels that file expects: imagenet, caffe, lite
+    canvas: Side = 500  # Section 4: "largest side of size 500 pixels and zero-padded to 500x500"
+    # Section 4 draws s from U(0.7, 1.4); a grid lets frozen features be computed once (D1). No cache: drawn freely
+    train_scales: Scales = (0.7, 0.85, 1.0, 1.2, 1.4)
+    test_scales: Scales = (0.5, 0.7, 1.0, 1.4, 2.0, 2.8)  # Section 4
+    cache_features: bool = True
+    hidden: Count = 512  # the released script has 2048 (D2)
+    kernel: int = 1  # of Ca and Cb; the released script has 3
+    pool: Literal["max", "mean", "lse", "topk"] = "max"
+    # The released script drops whole feature maps at 0.5; chosen on training images (D2)
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    # "sgd" is the paper's (0.001, momentum 0.9), "adagrad" its script's (D2)
+    optimizer: Literal["adamw", "sgd", "adagrad"] = "adamw"
+    learning_rate: Positive = 1e-3
+    weight_decay: Annotated[float, Field(ge=0)] = 1e-2
+    gains: tuple[Positive, Positive] = (0.3, 0.1)  # initial spread of Ca's and Cb's weights; the released script: 1 and 1 (D2)
+    last_bias: float = -2.0  # most classes are absent from most images
+    epochs: Count = 20  # as in the released script
+    batch: Count = 16  # Section 4
+    fraction: Annotated[float, Field(gt=0, le=1)] = 1.0  # share of the training images used, in the same number of steps
+    proposal_side: Side = 300  # longest side of the picture in selective search, see wsl/systems/proposals.py
+    proposals: Count = 1000  # at most so many a picture
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0,)
+    systems: Annotated[tuple[System, ...], Field(min_length=1)] = (
+        "full_images", "weak_sup", "center", "weak_sup@train_s1", "weak_sup@test_s1"
+    )  # fmt: skip
+    ablations: tuple[System, ...] = ()  # systems of the first seed only
+
+    @model_validator(mode="after")
+    def _agree(self) -> Profile:
+        """What one field alone cannot tell."""
+        if self.kernel not in (1, 3):
+            raise ValueError(f"kernel = {self.kernel} is not possible; choose 1 or 3")
+        targets = self.targets()
+        if twice := next((t for n, t in enumerate(targets) if t in targets[:n]), None):
+            raise ValueError("systems, ablations and seeds name {}/{} twice; name each run once".format(*twice))
+        return self
+
+    @property
+    def source(self) -> str:
+        """What the data are: "generated" scenes or "photographs"."""
+        return "generated" if self.generate else "photographs"
+
+    def dataset(self, split: str, runs: Path = Path("runs")) -> Dataset:
+        """The data set of `split` ("train" or "val"), read from its official layout."""
+        root = self.data_root(runs)
+        name = self.train if split == "train" else self.val
+        if self.layout == "voc":
+            return voc.load(root, self.year, name)
+        return coco.load(root / "annotations" / f"instances_{name}{self.year}.json", root / f"{name}{self.year}")
+
+    def data_root(self, runs: Path = Path("runs")) -> Path:
+        if self.generate:
+            return Path(runs) / "data" / self.name
+        if self.root is None:
+            raise StudyError(f"profile {self.name}: no data root; give --{self.layout}-root FOLDER")
+        return Path(self.root).expanduser()
+
+    def targets(self) -> list[tuple[str, int]]:
+        """(system, seed) of every run."""
+        return [(s, k) for s in self.systems for k in self.seeds] + [(s, self.seeds[0]) for s in self.ablations]
+
+    def system_settings(self, system: str) -> Profile:
+        """The profile with the differences that the changes of `weak_sup@<what>` make."""
+        changes = check_system(system).split("@")[1:]
+        return replace(self, **{key: value for change in changes for key, value in CHANGES[change].items()})
+
+    def feature_sides(self, systems: Iterable[str] | None = None) -> list[int | None]:
+        """All input sides on which `systems` (the profile's own) train; None is the warped whole picture."""
+        sides: set[int | None] = {side_at(1.0, self.canvas)}
+        for system in (s for s, _ in self.targets()) if systems is None else systems:
+            scales = self.system_settings(system).train_scales
+            sides |= {None} if method_of(system) == "full_images" else {side_at(s, self.canvas) for s in scales}
+        return sorted(sides, key=lambda side: side or 0)
+
+    def values(self) -> dict:
+        """The settings that a run's numbers depend on; no folder of this machine."""
+        others = ("name", "title", "root", "weights", "seeds", "systems", "ablations")
+        return {k: v for k, v in asdict(self).items() if k not in others}
+
+
 def profile_names() -> list[str]:
     return sorted(p.name.removesuffix(".toml") for p in files("wsl.profiles").iterdir() if p.name.endswith(".toml"))
 
 
 def load_profile(name: str, **changes: object) -> Profile:
     """A profile by name, or from a TOML file; `changes` that are not None win (data root, trunk, weights, ...)."""
-    path = Path(name) if name.endswith(".toml") else files("wsl.profiles") / f"{name}.toml"
+    path = Path(name).expanduser() if name.endswith(".toml") else files("wsl.profiles") / f"{name}.toml"
     if not path.is_file():
         raise StudyError(f"profile {name!r} is unknown; choose one of {', '.join(profile_names())}, or name a .toml file")
     try:
-        values = tomllib.loads(path.read_text())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        values = tomllib.loads(path.read_text(encoding="utf8"))
+    except (OSError, ValueError, RecursionError) as error:  # a TOMLDecodeError is a ValueError
         raise StudyError(f"{path}: not valid TOML ({error}); mend the line") from None
-    known = {f.name: f.type for f in fields(Profile)}
-    for key, value in values.items():
-        if key not in known or key == "name":
-            raise StudyError(f"{path}: unknown key {key!r}; the keys are {', '.join(k for k in known if k != 'name')}")
-        if isinstance(value, list):
-            values[key] = tuple(value)
+    values = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
     values |= {key: value for key, value in changes.items() if value is not None}
-    profile = Profile(name=Path(name).stem, **values)
-    _check(profile, path)
+    try:
+        if "name" in values:
+            raise StudyError("unknown key 'name'; a profile is called as its file is")
+        return _honoured(Profile(name=Path(name).stem, **values))
+    except ValidationError as error:
+        raise StudyError(f"{path}: {_in_words(error)}") from None
+    except StudyError as error:
+        raise StudyError(f"{path}: {error}") from None
+
+
+def _honoured(profile: Profile) -> Profile:
+    """`profile`, if each of its systems honours its kernel and its pooling."""
+    for method in {method_of(system): None for system, _ in profile.targets()}:
+        for key, default in (("kernel", 1), ("pool", "max")):
+            value = getattr(profile, key)
+            one_cell = method in ("full_images", "rcnn")  # neither neighbours nor anything to pool
+            if value != default and key not in HONOURED[method] and not one_cell:
+                raise StudyError(f"{key} = {value!r} is not honoured by {method}; leave one of the two out")
     return profile
 
 
-def _check(profile: Profile, path: Path) -> None:
-    def positive(*values: object) -> bool:
-        return all(isinstance(v, int | float) and not isinstance(v, bool) and v > 0 for v in values)
-
-    rules = {
-        "layout": profile.layout in ("voc", "coco"),
-        "canvas": isinstance(profile.canvas, int) and 64 <= profile.canvas <= 4096,
-        "train_scales": isinstance(profile.train_scales, tuple) and profile.train_scales and positive(*profile.train_scales),
-        "test_scales": isinstance(profile.test_scales, tuple) and profile.test_scales and positive(*profile.test_scales),
-        "hidden": isinstance(profile.hidden, int) and positive(profile.hidden),
-        "kernel": profile.kernel in (1, 3),
-        "pool": profile.pool in ("max", "mean", "lse", "topk"),
-        "gains": isinstance(profile.gains, tuple) and len(profile.gains) == 2 and positive(*profile.gains),
-        "optimizer": profile.optimizer in ("adamw", "sgd", "adagrad"),
-        "learning_rate": positive(profile.learning_rate),
-        "epochs": isinstance(profile.epochs, int) and positive(profile.epochs),
-        "fraction": positive(profile.fraction) and profile.fraction <= 1,
-        "batch": isinstance(profile.batch, int) and positive(profile.batch),
-        "proposal_side": isinstance(profile.proposal_side, int) and profile.proposal_side >= 32,
-        "proposals": isinstance(profile.proposals, int) and positive(profile.proposals),
-        "dropout": isinstance(profile.dropout, int | float) and 0 <= profile.dropout < 1,
-        "seeds": isinstance(profile.seeds, tuple) and profile.seeds and all(isinstance(s, int) and s >= 0 for s in profile.seeds),
-        "systems": isinstance(profile.systems, tuple),
-        "ablations": isinstance(profile.ablations, tuple),
-    }
-    for key, valid in rules.items():
-        if not valid:
-            raise StudyError(f"{path}: {key} = {getattr(profile, key)!r} is not possible; see `wsl/profile.py` for its meaning")
-    for system in (*profile.systems, *profile.ablations):
-        try:
-            check_system(str(system))
-        except StudyError as error:
-            raise StudyError(f"{path}: {error}") from None
+def _in_words(error: ValidationError) -> str:
+    """The first thing that pydantic found wrong, as key, value and remedy in one line."""
+    found = error.errors(include_url=False)[0]
+    *tables, last = found["loc"] or ("",)
+    key = ".".join(map(str, found["loc"]))
+    if found["type"] == "unexpected_keyword_argument":
+        known = ", ".join(f.name for f in fields(Generate if tables else Profile) if f.name != "name")
+        return f"unknown key {key!r}; the keys are {known}"
+    if found["type"] == "missing":
+        return f"{key} is missing; see wsl/profile.py for its meaning"
+    reason = found["msg"].removeprefix("Value error, ").replace("uple", "ist")  # a tuple here, a list in TOML
+    if not key:
+        return reason
+    try:
+        value = reprlib.repr(found["input"])
+    except ValueError:  # an integer of more digits than Python writes out
+        value = "a huge number"
+    return f"{key} = {value} is not possible ({reason}); see wsl/profile.py for its meaning"

@@ -65,7 +65,18 @@ def add_profile_arguments(p: argparse.ArgumentParser, several: bool = False) -> 
     p.add_argument("--trunk", help="frozen network in place of the profile's (efficientnet_lite0, alexnet, ...)")
     p.add_argument("--weights", metavar="FILE", help="the trunk's weights: a local .safetensors, .npz or .pth file")
     p.add_argument("--convention", help="what pixels these weights expect: imagenet, caffe or lite")
-    p.add_argument("--runs", type=Path, default=Path("runs"), metavar="DIR", help="where runs lie (default: runs)")
+    p.add_argument("--runs", type=_folder, default=Path("runs"), metavar="DIR", help="where runs lie (default: runs)")
+
+
+def _folder(text: str) -> Path:
+    return Path(text).expanduser()
+
+
+def seed(text: str) -> int:
+    """The seed of a run, as a profile takes it."""
+    if not (text.isdecimal() and len(text) <= 9):
+        raise StudyError(f"seed {text!r}: expected a whole number from 0 to 999999999")
+    return int(text)
 
 
 def profile_of(args: argparse.Namespace, name: str | None = None):

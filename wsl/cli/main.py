@@ -26,13 +26,19 @@ from wsl.errors import StudyError
 
 
 def main(argv: list[str] | None = None) -> int:
-    args = parser().parse_args(argv)
     try:
+        args = parser().parse_args(argv)
         status = args.run(args) or 0
         sys.stdout.flush()
         return status
     except StudyError as error:
         print(f"error: {error}", file=sys.stderr)
+        return 2
+    except ModuleNotFoundError as error:  # the base dependencies do for evaluate, compare and data check
+        package = (error.name or "").partition(".")[0]
+        if package == "wsl":
+            raise
+        print(f"error: this command needs {package}, which is not installed; pip install 'wsl-study[train]'", file=sys.stderr)
         return 2
     except BrokenPipeError:  # `wsl ... | head`: the reader has gone, which is no error
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

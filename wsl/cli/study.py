@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from wsl.cli.arguments import RAW, add_head_arguments, add_profile_arguments, profile_of
+from wsl.cli.arguments import RAW, add_head_arguments, add_profile_arguments, profile_of, seed
 
 
 def _command(subparsers, name: str, run: Callable, **about: str) -> argparse.ArgumentParser:
@@ -22,7 +22,7 @@ def _profile_command(subparsers, name: str, run: Callable, several: bool = False
 
 
 def _add_seed(p: argparse.ArgumentParser) -> None:
-    p.add_argument("--seed", type=int, default=0, metavar="K", help="of the run (default: 0)")
+    p.add_argument("--seed", type=seed, default=0, metavar="K", help="of the run (default: 0)")
 
 
 def add_plan(subparsers) -> None:

@@ -27,6 +27,10 @@ from wsl.errors import StudyError
 from wsl.files import sha256, whole_file
 
 NEEDED = ("image", "class", "score", "x", "y")
+# What of a manifest is the same whenever a run is made again, and so lies in the table itself: its bytes are then the same, too
+IDENTITY = (
+    "profile", "title", "source", "trunk", "system", "seed", "locates", "parameters", "data", "weights_sha256", "head_sha256"
+)  # fmt: skip
 
 
 def _field(name: str, dtype: pa.DataType, description: str) -> pa.Field:
@@ -223,11 +227,11 @@ def write(df: pd.DataFrame, path: str | Path, manifest: dict | None = None) -> N
 
 
 def write_run(folder: str | Path, df: pd.DataFrame, manifest: dict) -> None:
-    """Write predictions.parquet and manifest.json. The manifest comes last: a run without one is not
-    whole."""
+    """Write predictions.parquet, with the manifest's `IDENTITY` in its metadata, and manifest.json. The manifest comes
+    last: a run without one is not whole."""
     folder = Path(folder)
     (folder / "manifest.json").unlink(missing_ok=True)
-    write(df, folder / "predictions.parquet", manifest)
+    write(df, folder / "predictions.parquet", {key: manifest[key] for key in IDENTITY if key in manifest})
     manifest = {**manifest, "predictions_sha256": sha256(folder / "predictions.parquet")}
     with whole_file(folder / "manifest.json") as temporary:
         temporary.write_text(json.dumps(manifest, indent=2) + "\n")

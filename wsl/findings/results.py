@@ -26,7 +26,6 @@ from wsl.evaluation.detection import RECORD
 from wsl.evaluation.evaluate import TOLERANCE, from_table
 from wsl.findings import paper
 from wsl.pages.show import NOT_ATTEMPTED, Html
-from wsl.profile import load_profile
 
 RESAMPLES = 1000
 # Row of the paper's tables -> system of the study, per metric; None where the paper prints a dash.
@@ -149,6 +148,8 @@ class Result:
 
 def data_name(profile: str, n_images: int | None = None) -> str:
     """ "VOC 2007 sample, 1,312 photographs"; scenes and samples never bear the name of the full data sets."""
+    from wsl.profile import load_profile
+
     try:
         title = load_profile(profile).title.removesuffix(" (real photographs)")
     except StudyError:  # a run of a profile that is not packaged

@@ -16,7 +16,7 @@ from wsl.network.engines import one_pool
 from wsl.network.features import canvas_of, maps_at
 from wsl.network.model import check_head, load_head
 from wsl.network.trunk import Trunk, load_trunk
-from wsl.profile import kind_of
+from wsl.profile import method_of
 from wsl.systems.predict import MAPPINGS, Tester, read
 
 SHIPPED_HEAD = Path(str(files("wsl.systems") / "heads" / "voc-sample.safetensors"))
@@ -66,7 +66,7 @@ def load_localizer(head: Path | None = None, weights: Path | None = None, conven
     adaptation, about = load_head(path)
     trunk = load_trunk(about["trunk"], weights, convention)
     check_head(path, about, trunk.name, trunk.weights_sha256)
-    scales = () if kind_of(about.get("system", "")) == "full_images" else tuple(about["test_scales"])
+    scales = () if method_of(about.get("system", "")) == "full_images" else tuple(about["test_scales"])
     return Localizer(Tester(adaptation.to(trunk.device), scales), about, trunk)
 
 

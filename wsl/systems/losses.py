@@ -25,7 +25,7 @@ from wsl.errors import StudyError
 from wsl.network.features import Features, Side
 from wsl.network.model import dense_scores, global_max_pool, multilabel_loss, pool, scores_at, searched_scores
 from wsl.network.trunk import Trunk
-from wsl.profile import Profile, kind_of
+from wsl.profile import Profile, method_of
 from wsl.systems.patches import patch_loss, sample_patches
 
 Masks = tuple[Tensor, Tensor] | None  # channel dropout of a mini-batch, see `Adaptation.dropout_masks`
@@ -86,7 +86,7 @@ class PatchLoss:
 
 def loss_of(system: str, settings: Profile, seed: int, features: Features) -> Loss:
     """The loss of a system on the training images of `features`, with the settings that its changes make."""
-    kind = kind_of(system)
+    kind = method_of(system)
     for key, value in ONLY.get(kind, {}).items():
         if getattr(settings, key) != value:
             raise StudyError(

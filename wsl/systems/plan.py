@@ -16,9 +16,9 @@ from wsl.network.engines import one_pool
 from wsl.network.features import bytes_kept
 from wsl.network.model import Adaptation
 from wsl.network.trunk import Trunk
-from wsl.profile import Profile, head_of, kind_of
+from wsl.profile import Profile, head_of, method_of
 from wsl.systems.proposals import proposals_path
-from wsl.systems.study import feature_sides, trunk_of
+from wsl.systems.study import trunk_of
 
 OFFICIAL = {  # images of the official lists (COCO: instances JSON), for a plan without the data
     ("voc", "2007"): {"train": 2501, "val": 2510},
@@ -79,7 +79,7 @@ def measure(trunk: Trunk, canvas: int, hidden: int, classes: int) -> Speed:
 def counts(profile: Profile, runs: Path) -> dict[str, int]:
     """Number of training and validation images: drawn, read from the data, or those of the official lists."""
     if profile.generate:
-        return {split: profile.generate[split] for split in ("train", "val")}
+        return {"train": profile.generate.train, "val": profile.generate.val}
     if profile.root is not None:
         return {split: len(profile.dataset(split, runs)) for split in ("train", "val")}
     if (profile.layout, profile.year) in OFFICIAL:
@@ -101,9 +101,9 @@ def forecast(profile: Profile, runs: Path, todo: list[tuple[str, int]], trunk: T
     if profile.generate and not (profile.data_root(runs) / "scenes.json").is_file():
         from wsl.scenes import generate as scenes
 
-        steps.append(Step("draw scenes", *scenes.forecast(profile.layout, sum(n.values()), profile.generate["size"])))
+        steps.append(Step("draw scenes", *scenes.forecast(profile.layout, sum(n.values()), profile.generate.size)))
     heads = [(s, k) for s, k in todo if s == head_of(s)]
-    sides = feature_sides(profile, sorted({s for s, _ in heads})) if heads else []
+    sides = profile.feature_sides(dict(heads)) if heads else []
     pixels = sum((side or trunk.input_size) ** 2 for side in sides)
     if heads and profile.cache_features:
         disk = bytes_kept(trunk, n["train"], sides)
@@ -118,7 +118,7 @@ def forecast(profile: Profile, runs: Path, todo: list[tuple[str, int]], trunk: T
             steps.append(Step("train rcnn", n["train"] * RCNN_SECONDS, 2**20))
             continue
         own = [side_at(s, profile.canvas) for s in settings.train_scales]
-        one_cell = kind_of(system) in ("full_images", "object_patches")
+        one_cell = method_of(system) in ("full_images", "object_patches")
         cells = 1 if one_cell else sum(trunk.grid_cells(s) ** 2 for s in own) / len(own)
         width = settings.hidden / profile.hidden * settings.kernel**2  # work a cell, as measured on the profile's own head
         dense = settings.pool != "max" or settings.kernel > 1  # gradients for every cell, not for the best alone
@@ -143,7 +143,7 @@ def forecast(profile: Profile, runs: Path, todo: list[tuple[str, int]], trunk: T
 
 def _tested(profile: Profile, system: str) -> list[int]:
     """Input sides at which a system is tested; those of R-CNN* and FULL IMAGES are few and small, and left out."""
-    if kind_of(system) in ("full_images", "rcnn"):
+    if method_of(system) in ("full_images", "rcnn"):
         return []
     return [side_at(s, profile.canvas) for s in profile.system_settings(system).test_scales]
 

@@ -20,16 +20,15 @@ import torch
 
 import wsl
 from wsl.data.dataset import Dataset
-from wsl.data.geometry import side_at
 from wsl.errors import StudyError
 from wsl.evaluation.predictions import ALTERNATIVES, read_run, write_run
 from wsl.files import sha256, whole_file
 from wsl.network.arithmetic import instruction_set
 from wsl.network.engines import one_pool
-from wsl.network.features import Features, Side
+from wsl.network.features import Features
 from wsl.network.model import check_head, load_head
 from wsl.network.trunk import Trunk, load_trunk
-from wsl.profile import Profile, check_system, head_of, kind_of, scores_of
+from wsl.profile import Profile, check_system, head_of, method_of, scores_of
 from wsl.systems.checkpoint import head_is_of, identity
 from wsl.systems.predict import Tester, center_prediction, predict
 from wsl.systems.rcnn import predict_rcnn, train_rcnn
@@ -47,13 +46,13 @@ def run_folder(runs: Path, profile: Profile, system: str, seed: int) -> Path:
 def parse_target(text: str) -> tuple[str, int]:
     """"weak_sup/1" -> ("weak_sup", 1); without a seed it is 0."""
     system, _, seed = text.partition("/")
-    if seed and not seed.isdigit():
+    if seed and not seed.isdecimal():
         raise StudyError(f"{text!r}: the seed is not a number; write SYSTEM/SEED, e.g. weak_sup/1")
     return check_system(system), int(seed or 0)
 
 
 def trunk_of(profile: Profile, engine: str = "auto") -> Trunk:
-    weights = Path(profile.weights) if profile.weights else None
+    weights = Path(profile.weights).expanduser() if profile.weights else None
     return load_trunk(profile.trunk, weights, profile.convention, engine)
 
 
@@ -64,28 +63,19 @@ def make_data(profile: Profile, runs: Path) -> Path:
         from wsl.scenes import generate as scenes
 
         g = profile.generate
-        scenes.generate(root, profile.layout, g["train"], g["val"], g["seed"], g["size"])
+        scenes.generate(root, profile.layout, g.train, g.val, g.seed, g.size)
     elif not root.is_dir():
         raise StudyError(f"{root}: no such folder; give the data root with --{profile.layout}-root")
     return root
 
 
-def feature_sides(profile: Profile, systems: list[str]) -> list[Side]:
-    """All input sides on which the heads of `systems` train; None is the warped whole picture."""
-    sides: set[Side] = {side_at(1.0, profile.canvas)}
-    for system in systems:
-        scales = profile.system_settings(system).train_scales
-        sides |= {None} if kind_of(system) == "full_images" else {side_at(s, profile.canvas) for s in scales}
-    return sorted(sides, key=lambda side: side or 0)
-
-
-def training_features(profile: Profile, runs: Path, trunk: Trunk, dataset: Dataset) -> Features:
-    """Features of the training images: kept on disk if the profile says so."""
+def training_features(profile: Profile, runs: Path, trunk: Trunk, dataset: Dataset, *systems: str) -> Features:
+    """Features of the training images, for the profile's systems and any other: kept on disk if the profile says so."""
     features = Features(trunk, dataset, profile.canvas)
     if not profile.cache_features:
         return features
     folder = Path(runs) / profile.name / profile.trunk / "features"
-    return features.keep(folder, feature_sides(profile, sorted({head_of(s) for s, _ in profile.targets()})))
+    return features.keep(folder, profile.feature_sides([*dict(profile.targets()), *systems]))
 
 
 @one_pool()
@@ -104,7 +94,7 @@ def train_system(profile: Profile, system: str, seed: int, runs: Path, record: b
     out, started, code = run_folder(runs, profile, system, seed), time.monotonic(), code_state()
     with Process.join() as process:
         trunk, dataset = trunk_of(profile), profile.dataset("train", runs)
-        features = training_features(profile, runs, trunk, dataset)
+        features = training_features(profile, runs, trunk, dataset, system)
         if system != "rcnn":
             log = {"losses": train(profile, system, seed, features, out, record, process=process)[1]}
         elif process.rank == 0:  # its classifiers are fitted by one process
@@ -140,7 +130,7 @@ def predict_systems(profile: Profile, targets: list[tuple[str, int]], runs: Path
         check_head(path, about, trunk.name, trunk.weights_sha256, dataset.classes)
         settings = profile.system_settings(system)
         testers[system, seed] = Tester(
-            head.to(trunk.device), () if kind_of(system) == "full_images" else settings.test_scales
+            head.to(trunk.device), () if method_of(system) == "full_images" else settings.test_scales
         )
     tables = predict(features, testers) if testers else {}
     if regions:
@@ -150,7 +140,7 @@ def predict_systems(profile: Profile, targets: list[tuple[str, int]], runs: Path
     for system, seed in targets:
         of_head = run_folder(runs, profile, head_of(system), seed)
         df = tables[scores_of(system), seed]
-        if kind_of(system) == "center":
+        if method_of(system) == "center":
             df = center_prediction(df, dataset)
         about = manifest(profile, system, seed, trunk, dataset, of_head, code)
         about["predict_seconds"] = round(seconds / len(tables), 1)
@@ -175,10 +165,11 @@ def manifest(
         "command": f"wsl run {profile.name} {shlex.quote(system)} --seed {seed}" + _changes(profile),
         "profile": profile.name,
         "title": profile.title,
+        "source": profile.source,
         "trunk": trunk.name,
         "system": system,
         "seed": seed,
-        "locates": kind_of(system) != "full_images",
+        "locates": method_of(system) != "full_images",
         "parameters": profile.system_settings(system).values(),
         "data": {"name": dataset.name, "digest": dataset.digest(), "n_images": len(dataset)},
         "weights_sha256": trunk.weights_sha256,

@@ -24,7 +24,7 @@ from wsl.data.geometry import side_at
 from wsl.errors import StudyError
 from wsl.network.features import Features, Side
 from wsl.network.model import Adaptation, save_head
-from wsl.profile import Profile, kind_of
+from wsl.profile import Profile, method_of
 from wsl.systems.checkpoint import identity, load_checkpoint, save_checkpoint
 from wsl.systems.losses import Batch, Loss, loss_of
 
@@ -70,7 +70,7 @@ ALONE = Process()
 
 def training_sides(profile: Profile, system: str, generator: np.random.Generator, steps: int) -> list[Side]:
     """One input side for each mini-batch: from the grid, or s ~ U(min, max) where features are not kept (D1)."""
-    if kind_of(system) == "full_images":
+    if method_of(system) == "full_images":
         return [None] * steps
     scales = profile.train_scales
     if profile.cache_features or len(scales) == 1:
@@ -194,7 +194,7 @@ def train(
         save_checkpoint(out / "checkpoint.pt", of_checkpoint, epoch, losses, parts)
 
     if done == 0:
-        side = None if kind_of(system) == "full_images" else side_at(1.0, profile.canvas)
+        side = None if method_of(system) == "full_images" else side_at(1.0, profile.canvas)
         standardise(head, features, side, np.random.default_rng([seed, 0]))
     model = DistributedDataParallel(head) if process.world > 1 else head
     if done == 0 and writes:

@@ -1,0 +1,118 @@
+"""The Snakefile and the Makefile: what is planned, what a change plans anew, and names as they reach the shell."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from wsl.profile import head_of, load_profile
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = len(list((ROOT / "notebooks").glob("*.ipynb")))
+TINY = """
+generate = { train = 8, val = 4, seed = 0, size = 128 }
+year = "scenes"
+canvas = 128
+systems = ["full_images", "weak_sup", "center", "rcnn"]
+ablations = ["weak_sup@test_s1"]
+"""
+
+
+def project(folder: Path) -> Path:
+    """The project's files in a folder of their own, so that no run of the repository is touched."""
+    for name in ("wsl", "notebooks", "results", "_config.yml", "Snakefile"):
+        (folder / name).symlink_to(ROOT / name)
+    for name in ("book", "tools"):
+        (folder / name).mkdir()
+        for path in (path for path in (ROOT / name).iterdir() if path.name != "executed"):
+            (folder / name / path.name).symlink_to(path)
+    return folder
+
+
+def snakemake(folder: Path, *arguments: str, **environment: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", "--cores", "2", *arguments],
+        cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT), **environment}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def jobs(plan: str) -> dict[str, int]:
+    """Rule -> how many jobs of it a dry run planned."""
+    if "Nothing to be done" in plan:
+        return {}
+    table = plan.rpartition("Job stats:")[2].partition("\n\n")[0]
+    return {name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", table, re.MULTILINE) if name != "total"}
+
+
+def test_the_plan_of_the_default_profiles_holds_each_unit_once(tmp_path):
+    profiles = [load_profile(name) for name in ("scenes", "scenes-coco")]
+    heads = {(p.name, head_of(s), k) for p in profiles for s, k in p.targets()}
+    once = dict.fromkeys(("data", "features", "proposals", "evolve", "extent"), len(profiles))
+    once |= {"predict_scenes": 1, "predict_scenes_coco": 1, "train": len(heads), "notebook": PAGES, "book": 1}
+    plan = snakemake(project(tmp_path), "-n", "--", "book")
+    assert jobs(plan) == once
+    folders = {"notebook": "data network evaluation systems findings pages", "train": "data network systems"}
+    for rule, names in folders.items():
+        inputs = re.search(rf"^rule {rule}:\n    input: (.*)$", plan, re.MULTILINE)[1].split(", ")
+        assert {str(p.relative_to(ROOT)) for name in names.split() for p in (ROOT / "wsl" / name).rglob("*.py")} <= set(inputs)
+
+
+def test_a_change_plans_anew_what_depends_on_it_and_nothing_else(tmp_path):
+    folder = project(tmp_path)
+    given = ("--config", "profiles=mine.toml", "--", "book")
+    (folder / "mine.toml").write_text(TINY)
+    for line in re.findall(r"^    output: (.*)$", snakemake(folder, "-n", *given), re.MULTILINE):
+        for name in line.split(", "):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).touch()
+    snakemake(folder, "--touch", "--forceall", *given)  # writes down what each file was made from, and runs nothing
+    assert jobs(snakemake(folder, "-n", *given)) == {}
+
+    shown = {"notebook": PAGES, "book": 1}
+    runs = {"train": 3, "evolve": 1, "extent": 1, "predict_mine": 1, **shown}
+    changes = ({"canvas = 128": "canvas = 160"}, {"features": 1}), ({"canvas": "proposals = 9\ncanvas"}, {"proposals": 1})
+    for change, anew in changes:
+        for old, new in change.items():
+            (folder / "mine.toml").write_text(TINY.replace(old, new))
+        assert jobs(snakemake(folder, "-n", *given)) == {**anew, **runs}, change
+    (folder / "mine.toml").write_text(TINY.replace("systems", 'title = "mine"\nsystems'))  # no number depends on it
+    (folder / "tools" / "more.py").touch()
+    assert jobs(snakemake(folder, "-n", *given)) == {"book": 1}
+
+
+def test_names_reach_the_shell_as_they_are(tmp_path):
+    """Spaces, apostrophes, semicolons, ~ and digits in the folders of the project, of the data and of the runs."""
+    folder = tmp_path / "user's files; touch pwned"
+    folder.mkdir()
+    project(folder)
+    (tmp_path / "my; data's").mkdir()
+    (folder / "mine.toml").write_text("")
+    given = ("profiles=mine.toml", "voc_root=~/my; data's", "runs=2024_01; touch pwned")
+    snakemake(folder, "--config", *given, "--", "2024_01; touch pwned/data/mine.ready", HOME=str(tmp_path))
+    assert (folder / "2024_01; touch pwned" / "data" / "mine.ready").is_file() and not list(tmp_path.rglob("pwned"))
+
+
+def test_make_passes_settings_on_as_they_are(tmp_path):
+    make = shutil.which("make")
+    if make is None:
+        pytest.skip("make is not installed")
+    (tmp_path / "bin").mkdir()
+    for name in ("wsl", "snakemake"):  # each only says what it was given, one argument a line
+        (tmp_path / "bin" / name).write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+        (tmp_path / "bin" / name).chmod(0o755)
+    (tmp_path / ".installed").touch()
+    root, runs = "~/my user's data/VOC", "2024;touch pwned $(x)"
+    settings = f"CONFIG=voc_root={root} runs={runs} processes=2"
+    done = subprocess.run(
+        [make, "-C", str(ROOT), "--no-print-directory", "plan", f"VENV={tmp_path}", "PROFILES=scenes voc2012", settings],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    plan = ["plan", "scenes", "voc2012", f"--voc-root={root}", f"--runs={runs}"]
+    config = ["--config", "profiles=scenes voc2012", f"voc_root={root}", f"runs={runs}", "processes=2"]
+    assert done.stdout.splitlines() == [*plan, "--cores", "2", *config, "-n", "--", "book"]
