@@ -51,9 +51,14 @@ book: $(INSTALLED)   ## the study on generated scenes: forecast, data, training,
 	@$(SNAKEMAKE) --rerun-incomplete $(SNAKE) -- book
 	@echo; echo "The book: $$PWD/_build/html/index.html"
 
+# What depends on the arithmetic is tested in both, whichever the processor has (wsl/network/arithmetic.py).
+BOTH_WAYS := $(addprefix tests/test_,submit.py engines.py model.py features.py)
+
 test: $(INSTALLED)   ## lint and tests
 	$(BIN)/ruff check .
 	$(BIN)/pytest -q
+	WSL_ARITHMETIC=float32 $(BIN)/pytest -q $(BOTH_WAYS)
+	WSL_ARITHMETIC=bfloat16 $(BIN)/pytest -q $(BOTH_WAYS)
 
 check: $(INSTALLED)  ## prove that the built site opens offline, without errors, with every link whole
 	$(BIN)/python -m tools.site check _build/html

@@ -44,11 +44,11 @@ class Localizer:
     @one_pool()
     def __call__(self, path: Path) -> Localization:
         """Scores and points as `predict` gives them: scores are means of the maxima over scales, points by `stretch`."""
-        canvas, sides = self.about["canvas"], self.tester.sides(self.about["canvas"])
+        canvas = self.about["canvas"]
+        sides = self.tester.sides(canvas)
         if None in sides:
             raise StudyError(f"{path}: a head of full_images finds classes, not places; give one of weak_sup with --head")
-        size = upright_size(path)
-        rgb = read_image(path, size, canvas)
+        size, rgb = upright_size(path), read_image(path, longest=canvas)
         square = canvas_of(rgb, self.trunk, canvas)[0][None]
         features = {side: maps_at(self.trunk, square, side) for side in sides}
         grids = {side: self.trunk.grid(side) for side in sides}
