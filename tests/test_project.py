@@ -29,7 +29,8 @@ PAGES = toc_pages(ROOT / "book" / "_toc.yml")
 def requirements(*extras: str) -> list[Requirement]:
     """The base dependencies and those of `extras`; of all extras where none is named."""
     optional = PROJECT["optional-dependencies"]
-    return [Requirement(line) for lines in (PROJECT["dependencies"], *(optional[e] for e in extras or optional)) for line in lines]
+    lists = [PROJECT["dependencies"], *(optional[extra] for extra in extras or optional)]
+    return [Requirement(line) for lines in lists for line in lines]
 
 
 def pins() -> dict[str, str]:
