@@ -16,12 +16,12 @@ from pathlib import Path
 import numpy as np
 
 from wsl.evaluation.evaluate import evaluate_table
+from wsl.evaluation.runs import run_folder
 from wsl.network.features import Features
 from wsl.network.model import load_head
 from wsl.network.trunk import load_trunk
 from wsl.profile import load_profile
 from wsl.systems.predict import Tester, predict
-from wsl.systems.study import run_folder
 
 
 def main() -> None:
@@ -36,7 +36,7 @@ def main() -> None:
     profile = load_profile(args.profile, root=args.root)
     dataset = profile.dataset("val", args.runs)
     dataset = dataset.subset(np.arange(min(args.images, len(dataset))))
-    head, _ = load_head(run_folder(args.runs, profile, args.system, 0) / "head.safetensors")
+    head, _ = load_head(run_folder(args.runs, profile.name, profile.trunk, args.system, 0) / "head.safetensors")
     testers = {"run": Tester(head, profile.test_scales)}
     tables, seconds = {}, {args.reference: 0.0, "openvino": 0.0}
     for engine in seconds:

@@ -149,12 +149,13 @@ def add_run(subparsers) -> None:
 
 
 def run_run(args: argparse.Namespace) -> int:
+    from wsl.evaluation.runs import run_folder
     from wsl.profile import check_system, head_of
-    from wsl.systems.study import make_data, predict_systems, run_folder, train_system
+    from wsl.systems.study import make_data, predict_systems, train_system
 
     profile, head = profile_of(args), head_of(check_system(args.system))
     make_data(profile, args.runs)
-    if not (run_folder(args.runs, profile, head, args.seed) / "head.safetensors").is_file():
+    if not (run_folder(args.runs, profile.name, profile.trunk, head, args.seed) / "head.safetensors").is_file():
         train_system(profile, head, args.seed, args.runs)
     print(*predict_systems(profile, [(args.system, args.seed)], args.runs), sep="\n")
     return 0

@@ -226,6 +226,12 @@ def interval(samples: np.ndarray, value: np.ndarray, level: float = 0.95) -> tup
     return low, high
 
 
+def ends(samples: np.ndarray, value: float) -> tuple[float, float]:
+    """`interval` of one number from its samples (B,)."""
+    low, high = interval(samples[:, None], np.array([value]))
+    return float(low[0]), float(high[0])
+
+
 def paired_bootstrap(
     a: tuple[np.ndarray, np.ndarray | None],
     b: tuple[np.ndarray, np.ndarray | None],

@@ -14,12 +14,13 @@ resampled images, means over seeds), each seed's own value, and an outcome:
     True
 
 All tests of a claim must hold for "reproduced"; one that is contradicted makes it "not reproduced"; else it is
-"inconclusive". Real photographs decide where they have runs; scenes alone give at most "holds on scenes".
+"inconclusive". Photographs decide where they have runs, generated scenes alone give at most "holds on scenes"; which of
+the two a run is, its manifest says.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from math import comb
 
@@ -27,6 +28,7 @@ import numpy as np
 import pandas as pd
 
 from wsl.evaluation import metrics
+from wsl.evaluation.runs import GENERATED, REAL, Run
 from wsl.findings import results as report
 
 REPRODUCED, NOT_REPRODUCED = "reproduced", "not reproduced"
@@ -58,7 +60,7 @@ class Evidence:
     seeds: tuple[float, ...]
     outcome: bool | None
     data: str  # the data set's name before people
-    href: str  # the run that it rests on
+    run: Run  # that it rests on
     unit: str = "points"
     note: str = ""
     layout: str = ""  # "voc" or "coco"
@@ -72,14 +74,12 @@ class Rule:
     label: str
     low: float = -np.inf
     high: float = np.inf
-    contradicted_below: float | None = None  # where it differs from `low`: "about 1 point" is refuted by a loss
 
     def outcome(self, value: float, low: float, high: float, seeds: tuple[float, ...]) -> bool | None:
         """True, False or None (see the module) for an interval [low, high] and the seeds' own values."""
         if np.isnan([value, low, high]).any():
             return None
-        below = self.low if self.contradicted_below is None else self.contradicted_below
-        if high < below or low > self.high:
+        if high < self.low or low > self.high:
             return False
         inside = low > self.low and high < self.high
         return True if inside and all(self.low < seed < self.high for seed in seeds) else None
@@ -202,7 +202,7 @@ def earlier(rule: Rule) -> Test:
 
     def test(column: report.Column) -> Evidence | None:
         result = column.load("weak_sup")
-        found = report.discovery_rows(column.root, column.profile, column.trunk)
+        found = report.discovery_rows(column)
         if result is None or found is None:
             return None
         value, samples = discovery_delay(found)
@@ -242,7 +242,7 @@ def steep(rule: Rule) -> Test:
     """Detection mAP at IoU 0.5 as a percentage of that at 0.1, on the same resampled images."""
 
     def test(column: report.Column) -> Evidence | None:
-        result, found = column.load("weak_sup"), report.extent_mean(column.root, column.profile, column.trunk)
+        result, found = column.load("weak_sup"), report.detection_map(column)
         if result is None or found is None:
             return None
         share, drawn = report.share_left(*found)
@@ -270,10 +270,9 @@ def _by_seed(x: report.Measure, y: report.Measure) -> tuple[float, ...]:
 
 
 def _evidence(rule: Rule, result, value, samples, seeds, unit: str = "points") -> Evidence:
-    low, high = metrics.interval(np.asarray(samples)[:, None], np.array([value]))
-    low, high = float(low[0]), float(high[0])
+    low, high = metrics.ends(samples, value)
     outcome = rule.outcome(value, low, high, seeds)
-    return Evidence(rule.label, float(value), low, high, seeds, outcome, result.data, result.href, unit)
+    return Evidence(rule.label, float(value), low, high, seeds, outcome, result.data, result.run, unit)
 
 
 def _binomial_tail(n: int, k: int) -> float:
@@ -425,13 +424,22 @@ class Judged:
     scenes: tuple[Evidence, ...]
 
 
-def judge(claim: Claim, real: dict[str, report.Column], scenes: dict[str, report.Column]) -> Judged:
-    """The verdict on one claim. real, scenes: layout ("voc", "coco") -> where the runs lie."""
+Columns = dict[str, Sequence[report.Column]]  # layout ("voc", "coco") -> where its runs lie, photographs or generated
+
+
+def of_source(columns: Columns, source: str) -> dict[str, report.Column]:
+    """By layout the last column whose runs say that they are from `source`: one's own data stand in recorded data's place."""
+    return {layout: column for layout, several in columns.items() for column in several if column.source == source}
+
+
+def judge(claim: Claim, columns: Columns) -> Judged:
+    """The verdict on one claim."""
+    real, scenes = of_source(columns, REAL), of_source(columns, GENERATED)
     decide_real, missing_real = _collect(claim.tests, real)
     decide_scenes, missing_scenes = _collect(claim.tests, scenes)
     evidence = [
-        (*found, *(replace(e, decides=False) for e in _collect(claim.beside, columns)[0]))
-        for found, columns in ((decide_real, real), (decide_scenes, scenes))
+        (*found, *(replace(e, decides=False) for e in _collect(claim.beside, own)[0]))
+        for found, own in ((decide_real, real), (decide_scenes, scenes))
     ]
     if claim.not_comparable:
         return Judged(claim, NOT_COMPARABLE, claim.not_comparable, *evidence)
@@ -444,9 +452,9 @@ def judge(claim: Claim, real: dict[str, report.Column], scenes: dict[str, report
     return Judged(claim, NOT_ATTEMPTED, f"no run yet on {' or '.join(missing_real or missing_scenes)}", *evidence)
 
 
-def judge_all(real: dict[str, report.Column], scenes: dict[str, report.Column]) -> list[Judged]:
+def judge_all(columns: Columns) -> list[Judged]:
     """Every claim, in order."""
-    return [judge(claim, real, scenes) for claim in CLAIMS]
+    return [judge(claim, columns) for claim in CLAIMS]
 
 
 def _collect(tests: dict[str, tuple[Test, ...]], columns) -> tuple[list[Evidence], list[str]]:

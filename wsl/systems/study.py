@@ -22,7 +22,8 @@ import wsl
 from wsl.data.dataset import Dataset
 from wsl.data.geometry import side_at
 from wsl.errors import StudyError
-from wsl.evaluation.predictions import ALTERNATIVES, read_run, write_run
+from wsl.evaluation.predictions import ALTERNATIVES
+from wsl.evaluation.runs import read_run, run_folder, write_run
 from wsl.files import sha256, whole_file
 from wsl.network.features import Features, Side
 from wsl.network.model import check_head, load_head
@@ -35,10 +36,6 @@ from wsl.systems.train import train
 # what a prediction depends on: a manifest says whether any of them differs from the commit
 COMPUTING = "errors.py files.py profile.py data scenes network evaluation systems".split()
 COMPUTING = [f"wsl/{name}" for name in COMPUTING]
-
-
-def run_folder(runs: Path, profile: Profile, system: str, seed: int) -> Path:
-    return Path(runs) / profile.name / profile.trunk / system / f"seed{seed}"
 
 
 def parse_target(text: str) -> tuple[str, int]:
@@ -101,7 +98,7 @@ def train_system(profile: Profile, system: str, seed: int, runs: Path, record: b
         raise StudyError(f"system {system!r} has no head of its own; train {head_of(system)!r}")
     started, code = time.monotonic(), code_state()
     trunk, dataset = trunk_of(profile), profile.dataset("train", runs)
-    out = run_folder(runs, profile, system, seed)
+    out = run_folder(runs, profile.name, profile.trunk, system, seed)
     features = training_features(profile, runs, trunk, dataset)
     if system == "rcnn":
         log = {"regions": train_rcnn(profile, seed, features, runs, out)}
@@ -122,9 +119,9 @@ def predict_systems(profile: Profile, targets: list[tuple[str, int]], runs: Path
     trunk, dataset = trunk_of(profile), profile.dataset("val", runs)
     features, testers = Features(trunk, dataset, profile.canvas), {}
     heads = dict.fromkeys((scores_of(s), k) for s, k in targets)
-    regions = {(s, k): run_folder(runs, profile, s, k) / "head.safetensors" for s, k in heads if s == "rcnn"}
+    regions = {(s, k): run_folder(runs, profile.name, profile.trunk, s, k) / "head.safetensors" for s, k in heads if s == "rcnn"}
     for system, seed in (head for head in heads if head not in regions):
-        path = run_folder(runs, profile, head_of(system), seed) / "head.safetensors"
+        path = run_folder(runs, profile.name, profile.trunk, head_of(system), seed) / "head.safetensors"
         head, about = load_head(path)
         check_head(path, about, trunk.name, trunk.weights_sha256, dataset.classes)
         settings = profile.system_settings(system)
@@ -137,14 +134,14 @@ def predict_systems(profile: Profile, targets: list[tuple[str, int]], runs: Path
     seconds = time.monotonic() - started
     folders = []
     for system, seed in targets:
-        of_head = run_folder(runs, profile, head_of(system), seed)
+        of_head = run_folder(runs, profile.name, profile.trunk, head_of(system), seed)
         df = tables[scores_of(system), seed]
         if kind_of(system) == "center":
             df = center_prediction(df, dataset)
         about = manifest(profile, system, seed, trunk, dataset, of_head, code)
         about["predict_seconds"] = round(seconds / len(tables), 1)
         about["wall_seconds"] = round(about["predict_seconds"] + about["training"]["train_seconds"], 1)
-        folders.append(run_folder(runs, profile, system, seed))
+        folders.append(run_folder(runs, profile.name, profile.trunk, system, seed))
         write_run(folders[-1], df, about)
     return folders
 
