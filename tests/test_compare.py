@@ -37,11 +37,12 @@ def test_values_are_those_of_evaluate_and_differences_those_of_the_paired_bootst
     expected = evaluate.evaluate_table(first, n_bootstrap=200).iloc[-1]
     assert found["tables"][0]["location"]["mAP"] == expected["location_ap"]
     assert found["tables"][0]["classification"]["mAP_interval"] == [expected["ap_low"], expected["ap_high"]]
-    paired = evaluate.compare(first, second, n_bootstrap=200).iloc[-1]
+    x, y = (evaluate.measures({0: evaluate.from_table(table)}, n_bootstrap=200) for table in (first, second))
     moved = found["differences"][0]
     assert (moved["name"], moved["minus"]) == ("full_images/seed0", "weak_sup/seed0")
-    assert moved["classification"]["mAP"] == pytest.approx(paired["ap"], abs=1e-15)
-    assert moved["location"]["mAP_interval"] == pytest.approx([paired["location_ap_low"], paired["location_ap_high"]])
+    paired = evaluate.paired_difference(y.location, x.location)
+    assert moved["location"]["mAP"] == paired.value
+    assert moved["location"]["mAP_interval"] == [paired.low, paired.high]
 
 
 def test_a_table_from_elsewhere_is_judged_by_its_data(voc_root, tmp_path, capsys):
@@ -68,7 +69,7 @@ def test_errors_name_what_is_wrong(runs, tmp_path, capsys):
         ([runs[0], runs[0].parent], "give one of its seeds"),
         ([runs[0], tmp_path / "no.csv"], "no such file"),
         ([runs[0], tmp_path], "give a run's folder or a table"),
-        ([runs[0], other], "compare runs on the same data"),
+        ([runs[0], other], "seed0/predictions.parquet: 40 images against 30"),
         ([*runs, "--year", "2007"], "go with --voc"),
         ([*runs, "--tolerance", "-1"], "--tolerance"),
     ):

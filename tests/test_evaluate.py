@@ -143,10 +143,8 @@ def test_own_run_is_judged_without_the_data(tiny, capsys, tmp_path):
     assert frame["ap"].iloc[-1] == from_data["classification"]["mAP"]
     centre = evaluate.evaluate_table(table, mapping="centre", ranking="score_max", n_bootstrap=20)
     assert {"ap_low", "location_ap_high"} <= set(centre) and centre["ap"].iloc[-1] != frame["ap"].iloc[-1]
-    difference = evaluate.compare(table, table.sample(frac=1, random_state=0), n_bootstrap=20)
-    assert (difference.iloc[:, 1:].fillna(0) == 0).all(axis=None) and difference["class"].iloc[-1] == "mAP"
     with pytest.raises(StudyError, match="once each"):
-        evaluate.compare(table, table.iloc[1:])
+        evaluate.evaluate_table(table.iloc[1:])
     (run / "predictions.parquet").write_bytes((run / "predictions.parquet").read_bytes()[:-9])
     with pytest.raises(StudyError, match="cannot be read"):
         runs.read_run(run)

@@ -13,6 +13,7 @@ from wsl.data import voc
 from wsl.data.voc import CLASSES
 from wsl.errors import StudyError
 from wsl.evaluation import predictions
+from wsl.evaluation.evaluate import RESAMPLES
 from wsl.evaluation.runs import find_runs, read_manifest, read_run, write_run
 from wsl.findings import reasons
 from wsl.findings import results as report
@@ -44,7 +45,7 @@ def test_ablations_compare_the_seeds_in_common(root):
     assert [[run.seed for run in result.runs] for result in pair] == [[0], [0]]
     html = ablations.table([column], "classification")
     gain = report.difference(*pair)
-    assert f"{gain['value']:+.1f}</a>" in html and "something_new" in html and NOT_ATTEMPTED in html
+    assert f"{gain.value:+.1f}</a>" in html and "something_new" in html and NOT_ATTEMPTED in html
     assert "train_s1@n5" not in html  # two changes: not an ablation of one
     curve = ablations.image_curve(column)
     assert curve["percent"].to_list() == [5, 100] and (curve["location"] <= curve["classification"]).all()
@@ -75,22 +76,22 @@ def test_extent(root):
         extent_page.table(both)
 
 
-def test_reasons_follow_the_runs(root):
+def test_reasons_follow_the_runs(tmp_path):
     """Search helps the more, the more images train: the difference grows; its resolution follows from its own interval."""
-    results = root / "results"
+    results = tmp_path / "results"
     for part, gain in (("@n5", 0.0), ("@n25", 0.4), ("", 1.5)):
         for system, quality in (("full_images", 0.5), ("weak_sup", 0.5 + gain)):
             make_run(results, "voc-sample", system + part, quality=quality, images=400, points=system == "weak_sup")
     make_run(results, "voc-sample", "weak_sup", 1, images=400)  # a seed that full_images lacks
-    (column,) = columns(root, "voc-sample")
+    (column,) = columns(tmp_path, "voc-sample")
     for run in find_runs(results):
         manifest = read_manifest(run.folder) | {"training": {"n_train": 1000}}
         (run.folder / "manifest.json").write_text(json.dumps(manifest))
     title, *comparison = reasons.COMPARISONS[0]
     table, samples = reasons.by_images(column, *comparison)
-    assert table["images"].to_list() == [50, 250, 1000] and samples.shape == (report.RESAMPLES, 3)
+    assert table["images"].to_list() == [50, 250, 1000] and samples.shape == (RESAMPLES, 3)
     pair = column.load_pair("weak_sup@n25", "full_images@n25")
-    assert table["value"][1] == pytest.approx(report.difference(*pair)["value"])
+    assert table["value"][1] == pytest.approx(report.difference(*pair).value)
     assert list(reasons.curves(column)) == [title]
     assert "training images" in figures.as_html(figures.difference_curves(reasons.curves(column)), "alt")
     (line,) = tables.say_trends(column)

@@ -86,7 +86,7 @@ def test_a_missing_run_is_none_and_a_missing_root_too(roots):
 def test_value_is_the_mean_over_seeds_and_lies_in_its_interval(roots):
     result = report.load(roots / "results", "voc-sample", "trunk", "weak_sup")
     for measure in (result.classification, result.location):
-        assert measure.value == pytest.approx(np.mean(measure.seeds))
+        assert measure.value == pytest.approx(np.mean(list(measure.seeds.values())))
         assert 0 < measure.low < measure.value < measure.high <= 1
         assert len(measure.seeds) == 2 and list(measure.classes.index) == list(CLASSES[:3])
     assert result.location.value < result.classification.value
@@ -99,14 +99,14 @@ def test_a_system_without_points_has_no_location(roots):
 
 
 def test_difference_is_paired_and_said_in_words(roots):
-    weak, full = (report.load(roots / "results", "voc-sample", "trunk", s) for s in ("weak_sup", "full_images"))
+    weak, full = columns(roots)[0].load_pair("weak_sup", "full_images")
     d = report.difference(weak, full)
-    assert d["low"] < d["value"] < d["high"]
-    assert d["value"] == pytest.approx(100 * (weak.classification.value - full.classification.value))
+    assert d.low < d.value < d.high
+    assert d.value == pytest.approx(100 * (weak.classification.value - full.classification.value))
     same = report.difference(weak, weak)
-    assert same["low"] == same["high"] == 0
+    assert same.low == same.high == 0
     text = tables.say_difference(weak, full, "classification", "G", "F")
-    assert "above F" in text and f"{d['value']:+.1f} points" in text
+    assert "above F" in text and f"{d.value:+.1f} points" in text
     assert "No run of F" in tables.say_difference(weak, None, "classification", "G", "F")
 
 

@@ -1,7 +1,8 @@
 """Any tables of predictions side by side: values of each, and differences to the first, on the same resamples.
 
 A table is a run folder (`.../weak_sup/seed0`), or a Parquet or CSV file. Our own carry their truth (label, distance);
-any other needs the data set that it was made for, and then all tables are judged by that.
+any other needs the data set that it was made for, and then all tables are judged by that. Each table is one predictor,
+whatever its seed: nothing is averaged here.
 
     >>> entries = read(["results/.../weak_sup/seed0", "results/.../full_images/seed0"])  # doctest: +SKIP
     >>> print(to_text(compare(entries)))  # doctest: +SKIP
@@ -18,16 +19,14 @@ import pandas as pd
 
 from wsl.data.dataset import Dataset
 from wsl.errors import StudyError
-from wsl.evaluation import evaluate, metrics, predictions
-from wsl.evaluation.evaluate import TOLERANCE, Scored
+from wsl.evaluation import evaluate, predictions
+from wsl.evaluation.evaluate import METRICS, RESAMPLES, TOLERANCE, ByMetric, Scored, paired_difference
 from wsl.evaluation.runs import Run, read_manifest, run_at
-
-METRICS = {"ap": "classification", "location_ap": "location"}  # column of `evaluate` -> name before people
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One table, laid out on the images and classes that all share."""
+    """One table."""
 
     name: str
     source: str
@@ -41,12 +40,17 @@ class Entry:
 
 @dataclass(frozen=True)
 class Comparison:
-    """values: `evaluate.evaluate` of each entry. differences: to the first, for each of the others (0..1)."""
+    """values: of each entry. differences: to the first, of each of the others (0..1)."""
 
     entries: tuple[Entry, ...]
-    values: tuple[pd.DataFrame, ...]
-    differences: tuple[pd.DataFrame, ...]  # class, ap, location_ap, with _low and _high where bootstrapped
+    values: tuple[ByMetric, ...]
+    differences: tuple[ByMetric, ...]
     tolerance: float
+
+    @property
+    def metrics(self) -> list[str]:
+        """Those of `METRICS` for which any entry has a value: without locations classification alone."""
+        return [name for name in METRICS if any(getattr(value, name) for value in self.values)]
 
 
 def read(sources: Sequence[str | Path], dataset: Dataset | None = None) -> tuple[Entry, ...]:
@@ -60,13 +64,18 @@ def read(sources: Sequence[str | Path], dataset: Dataset | None = None) -> tuple
         elif not {"label", "distance"} <= set(table.columns):
             raise StudyError(f"{path}: carries no truth (label, distance); name its data set with --voc or --coco")
         else:
-            first = entries[0].scored if entries else None
-            order = {"images": first.images, "classes": first.classes} if first else {}
-            scored = evaluate.from_table(table, source=str(path), **order)
-            if first and not np.array_equal(first.labels, scored.labels):
-                raise StudyError(f"{path}: its labels differ from those of {sources[0]}; compare runs on the same data")
+            scored = evaluate.from_table(table, source=str(path), **_order(table, entries))
         entries.append(Entry(name, str(source), scored))
     return tuple(entries)
+
+
+def _order(table: pd.DataFrame, entries: list[Entry]) -> dict:
+    """Rows may come in any order: a table of the first one's images and classes is laid out as that is."""
+    if not entries:
+        return {}
+    truth = entries[0].scored.truth
+    same = set(table["image"]) == set(truth.images) and set(table["class"]) == set(truth.classes)
+    return {"images": truth.images, "classes": truth.classes} if same else {}
 
 
 def _table_of(path: Path) -> Path:
@@ -98,89 +107,64 @@ def short_names(sources: Sequence[str | Path]) -> list[str]:
     return [f"{name} ({k})" if out.count(name) > 1 else name for k, name in enumerate(out, 1)]  # x.csv beside x.parquet
 
 
-def compare(entries: tuple[Entry, ...], tolerance: float = TOLERANCE, n_bootstrap: int = 1000, seed: int = 0) -> Comparison:
-    """Values and differences to the first; 95% intervals where n_bootstrap > 0, all on the same resamples."""
+def compare(
+    entries: tuple[Entry, ...], tolerance: float = TOLERANCE, n_bootstrap: int = RESAMPLES, seed: int = 0
+) -> Comparison:
+    """Values and differences to the first; 95% intervals where n_bootstrap > 0, all on the same resamples.
+
+    StudyError where a table's images, classes or labels are not those of the first.
+    """
     if len(entries) < 2:
         raise StudyError("one table only: nothing to compare; name two or more")
-    values, samples = [], []
-    for entry in entries:
-        s, hits = entry.scored, entry.scored.hits(tolerance)
-        values.append(evaluate.evaluate(s, tolerance))
-        samples.append(metrics.bootstrap(s.scores, s.labels, hits, n_bootstrap, seed) if n_bootstrap else None)
-    values = [_with_intervals(frame, several, None) for frame, several in zip(values, samples, strict=True)]
-    differences = []
-    for frame, several in zip(values[1:], samples[1:], strict=True):
-        moved = frame[["class", *METRICS]].copy()
-        moved[[*METRICS]] -= values[0][[*METRICS]]
-        differences.append(_with_intervals(moved, several, samples[0]))
+    evaluate.check_same_truth(entry.scored for entry in entries)
+    first, *others = values = [evaluate.measures({0: e.scored}, tolerance, n_bootstrap=n_bootstrap, seed=seed) for e in entries]
+    differences = [
+        ByMetric(*(paired_difference(x, y) if x and y else None for x, y in zip(other, first, strict=True))) for other in others
+    ]
     return Comparison(tuple(entries), tuple(values), tuple(differences), tolerance)
 
 
-def _with_intervals(frame: pd.DataFrame, samples, minus) -> pd.DataFrame:
-    """`frame` with _low and _high of each metric, from its resamples, or from their differences to `minus`."""
-    if samples is None:
-        return frame
-    frame = frame.copy()
-    for which, name in enumerate(METRICS):
-        drawn = [s[which] for s in (samples, minus) if s is not None]
-        frame[[f"{name}_low", f"{name}_high"]] = np.nan
-        if all(d is not None for d in drawn):
-            drawn = [metrics.with_mean(d) for d in drawn]
-            low, high = metrics.interval(drawn[0] - drawn[1] if minus is not None else drawn[0], frame[name].to_numpy())
-            if minus is None:
-                low, high = low.clip(0, 1), high.clip(0, 1)
-            frame[f"{name}_low"], frame[f"{name}_high"] = low, high
-    return frame
-
-
-def has_locations(comparison: Comparison) -> bool:
-    return any(entry.scored.distance is not None for entry in comparison.entries)
-
-
 # ---------------------------------------------------------------- what `wsl compare` prints
+
+
+def table_rows(several: Sequence[ByMetric], metric: str) -> list[pd.DataFrame]:
+    """`evaluate.rows` of each, NaN where it has no locations."""
+    classification = [evaluate.rows(one.classification) for one in several]
+    return [
+        table if metric == METRICS[0] else evaluate.rows(one.location) if one.location else table * np.nan
+        for one, table in zip(several, classification, strict=True)
+    ]
 
 
 def to_text(comparison: Comparison) -> str:
     """One table a metric: AP of each in percent, differences to the first in points with intervals."""
     names = [entry.name for entry in comparison.entries]
     parts = []
-    for metric, what in METRICS.items():
-        if metric == "location_ap" and not has_locations(comparison):
-            continue
+    for metric in comparison.metrics:
         lines = [("class", *names, *(f"{name} - {names[0]}" for name in names[1:]))]
-        for k, label in enumerate(comparison.values[0]["class"]):
-            cells = [_number(frame.iloc[k], metric) for frame in comparison.values]
-            cells += [_number(frame.iloc[k], metric, "+") for frame in comparison.differences]
+        values, differences = (table_rows(several, metric) for several in (comparison.values, comparison.differences))
+        for label in values[0].index:
+            cells = [evaluate.percent(table.loc[label], interval=False) for table in values]
+            cells += [evaluate.percent(table.loc[label], "+") for table in differences]
             lines.append((label, *cells))
-        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        text = ["  ".join([w[0].ljust(widths[0]), *map(str.rjust, w[1:], widths[1:])]) for w in lines]
-        rule = "-" * len(text[0])
-        parts.append("\n".join([f"{what} AP, %", "", text[0], rule, *text[1:-1], rule, text[-1]]))
+        parts.append(f"{metric} AP, %\n\n{evaluate.text_table(lines)}")
     return "\n\n".join(parts)
-
-
-def _number(row: pd.Series, metric: str, sign: str = "") -> str:
-    if np.isnan(row[metric]):
-        return "-"
-    text = f"{100 * row[metric]:{sign}.1f}"
-    if sign and f"{metric}_low" in row.index:
-        text += f" [{100 * row[f'{metric}_low']:+.1f}, {100 * row[f'{metric}_high']:+.1f}]"
-    return text
 
 
 def to_json(comparison: Comparison) -> dict:
     """The object of `wsl compare --json`: 0..1, full precision, None for NaN."""
-    first = comparison.entries[0]
-    tables, differences = [], []
-    for entry, frame in zip(comparison.entries, comparison.values, strict=True):
-        one = evaluate.to_json(frame, entry.scored, comparison.tolerance)
-        tables.append({"name": entry.name, "source": entry.source, "missing": one["missing"]} | _sections(one))
-    for entry, frame in zip(comparison.entries[1:], comparison.differences, strict=True):
-        one = evaluate.to_json(frame, entry.scored if first.scored.distance is not None else first.scored, comparison.tolerance)
-        differences.append({"name": entry.name, "minus": first.name} | _sections(one))
+
+    def sections(one: ByMetric) -> dict:
+        return {name: measure and evaluate.json_section(evaluate.rows(measure)) for name, measure in one._asdict().items()}
+
+    first, *others = comparison.entries
+    tables = [
+        {"name": entry.name, "source": entry.source, "missing": entry.scored.missing} | sections(one)
+        for entry, one in zip(comparison.entries, comparison.values, strict=True)
+    ]
+    differences = [
+        {"name": entry.name, "minus": first.name} | sections(one)
+        for entry, one in zip(others, comparison.differences, strict=True)
+    ]
     tolerance = "inf" if np.isinf(comparison.tolerance) else comparison.tolerance
     return {"tables": tables, "differences": differences, "n_images": len(first.scored.images), "tolerance": tolerance}
-
-
-def _sections(one: dict) -> dict:
-    return {what: one[what] for what in METRICS.values()}

@@ -28,6 +28,7 @@ import numpy as np
 import pandas as pd
 
 from wsl.evaluation import metrics
+from wsl.evaluation.evaluate import RESAMPLES, Difference
 from wsl.evaluation.runs import GENERATED, REAL, Run
 from wsl.findings import results as report
 
@@ -103,8 +104,8 @@ def difference(a: str, b: str, metric: str, rule: Rule) -> Test:
         pair = _pair(column, a, b, metric)
         if pair is None:
             return None
-        x, y = (getattr(result, metric) for result in pair)
-        return _evidence(rule, pair[0], 100 * (x.value - y.value), 100 * (x.samples - y.samples), _by_seed(x, y))
+        d = report.difference(*pair, metric)
+        return _evidence(rule, pair[0], d.value, d.samples, tuple(d.seeds.values()) if len(d.seeds) > 1 else ())
 
     return _described(test, rule.say())
 
@@ -141,14 +142,14 @@ def every_class(a: str, b: str) -> Test:
         pair = _pair(column, a, b, "classification")
         if pair is None:
             return None
-        x, y = (result.classification for result in pair)
-        gain, reach = report.simultaneous(x, y)
+        d = report.difference(*pair)
+        gain, reach = report.simultaneous(d)
         losers = gain.index[gain + reach < 0]
         outcome = True if (gain - reach > 0).all() else None
         if len(losers) or _binomial_tail(len(gain), int((gain < 0).sum())) < 0.05:
             outcome = False
         note = f"{(gain > 0).sum()} of {len(gain)} classes gain; beyond doubt {(gain - reach > 0).sum()} gain, {len(losers)} lose"
-        share = 100 * (x.class_samples - y.class_samples > 0)[:, ~np.isnan(x.classes["ap"])].mean(axis=1)
+        share = 100 * (d.class_samples > 0)[:, d.classes["gain"].notna()].mean(axis=1)
         found = _evidence(Rule("share of classes that gain"), pair[0], 100 * float((gain > 0).mean()), share, (), "%")
         return replace(found, low=max(0.0, found.low), high=min(100.0, found.high), outcome=outcome, note=note)
 
@@ -162,8 +163,7 @@ def contrast(a: str, b: str, classes: tuple[str, ...], rule: Rule) -> Test:
         pair = _pair(column, a, b, "classification")
         if pair is None:
             return None
-        x, y = (result.classification for result in pair)
-        return _contrast(rule, pair[0], classes, x, y)
+        return _contrast(rule, pair[0], classes, report.difference(*pair))
 
     return _described(test, rule.say())
 
@@ -173,24 +173,22 @@ def context_gap(classes: tuple[str, ...], rule: Rule) -> Test:
 
     def test(column: report.Column) -> Evidence | None:
         result = column.load("weak_sup")
-        if result is None or result.location is None:
-            return None
-        return _contrast(rule, result, classes, result.classification, result.location)
+        lost = report.location_loss(result) if result else None
+        return _contrast(rule, result, classes, lost) if lost else None
 
     return _described(test, rule.say())
 
 
-def _contrast(rule, result, classes, x: report.Measure, y: report.Measure) -> Evidence | None:
-    chosen = x.classes.index.isin(classes) & x.classes["ap"].notna().to_numpy()
-    others = ~x.classes.index.isin(classes) & x.classes["ap"].notna().to_numpy()
+def _contrast(rule, result, classes, d: Difference) -> Evidence | None:
+    valid = d.classes["gain"].notna().to_numpy()
+    chosen, others = d.classes.index.isin(classes) & valid, ~d.classes.index.isin(classes) & valid
     if not chosen.any() or not others.any():
         return None
 
     def gap(by_class):  # (..., K) -> (...): NaN where a resample has no positive of a class
         return metrics.mean(by_class[..., chosen]) - metrics.mean(by_class[..., others])
 
-    gain = 100 * (x.classes["ap"] - y.classes["ap"]).to_numpy()
-    return _evidence(rule, result, gap(gain), gap(100 * (x.class_samples - y.class_samples)), ())
+    return _evidence(rule, result, gap(d.classes["gain"].to_numpy()), gap(d.class_samples), ())
 
 
 def earlier(rule: Rule) -> Test:
@@ -213,7 +211,7 @@ def earlier(rule: Rule) -> Test:
     return _described(test, rule.say())
 
 
-def discovery_delay(found: pd.DataFrame, n: int = report.RESAMPLES) -> tuple[float, np.ndarray]:
+def discovery_delay(found: pd.DataFrame, n: int = RESAMPLES) -> tuple[float, np.ndarray]:
     """Delay of unusual against usual objects in epochs, and its bootstrap samples (n,).
 
     found: columns image, class, appearance, epoch (NaN: never found), as in discovery.csv.
@@ -260,13 +258,6 @@ def _described(test: Test, rule: str) -> Test:
 def _pair(column, a: str, b: str, metric: str) -> tuple[report.Result, report.Result] | None:
     pair = column.load_pair(a, b)
     return pair if pair and None not in (getattr(pair[0], metric), getattr(pair[1], metric)) else None
-
-
-def _by_seed(x: report.Measure, y: report.Measure) -> tuple[float, ...]:
-    """Each seed's own difference, where both systems ran with as many seeds."""
-    if len(x.seeds) != len(y.seeds) or len(x.seeds) < 2:
-        return ()
-    return tuple(100 * (s - t) for s, t in zip(x.seeds, y.seeds, strict=True))
 
 
 def _evidence(rule: Rule, result, value, samples, seeds, unit: str = "points") -> Evidence:

@@ -33,10 +33,9 @@ def by_images(column: Column, a: str, b: str, metric: str) -> tuple[pd.DataFrame
         if pair is None or None in (getattr(pair[0], metric), getattr(pair[1], metric)):
             continue
         d = report.difference(*pair, metric)
-        training = pair[0].runs[0].manifest["training"]
-        rows.append({"images": round(training["n_train"] * percent / 100), **{k: d[k] for k in ("value", "low", "high")}})
-        x, y = (getattr(result, metric).samples for result in pair)
-        samples.append(100 * (x - y))
+        training = pair[0].run.manifest["training"]
+        rows.append((round(training["n_train"] * percent / 100), d.value, d.low, d.high))
+        samples.append(d.samples)
     return pd.DataFrame(rows, columns=["images", "value", "low", "high"]), np.array(samples).T
 
 
@@ -95,7 +94,7 @@ def resolution(column: Column, a: str, b: str) -> Resolution | None:
     pair = column.load_pair(a, b)
     if pair is None:
         return None
-    gain, reach = report.simultaneous(*(result.classification for result in pair))
+    gain, reach = report.simultaneous(report.difference(*pair))
     return Resolution(pair[0], float(gain.median()), float(np.median(reach)))
 
 

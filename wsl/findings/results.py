@@ -4,8 +4,8 @@
 
 Numbers: a value is the mean over seeds of each seed's value. Its 95% interval is the bootstrap over test
 images of that same mean (`wsl.evaluation.metrics.interval`): in each of 1,000 resamples the images drawn are the same
-for every seed. The spread over seeds (lowest to highest) stands beside it. A difference of two systems uses
-the same resamples for both.
+for every seed. The spread over seeds (lowest to highest) stands beside it. A difference of two systems is that of
+`wsl.evaluation.evaluate.paired_difference`, which refuses what was not made on the same images, classes, labels and seeds.
 """
 
 from dataclasses import dataclass
@@ -19,10 +19,9 @@ import pandas as pd
 from wsl.errors import StudyError
 from wsl.evaluation import metrics
 from wsl.evaluation.detection import REPORTED
-from wsl.evaluation.evaluate import TOLERANCE, from_table
+from wsl.evaluation.evaluate import Difference, Measure, from_table, measures, paired_difference
 from wsl.evaluation.runs import GENERATED, Run, find_runs, read_run, run_folder
 
-RESAMPLES = 1000
 PERCENTS = (5, 10, 25, 50)  # shares of the training images on which systems `...@n<percent>` train
 METHODS = {
     "full_images": "full images",
@@ -47,19 +46,6 @@ METHODS = {
 
 
 # ---------------------------------------------------------------- one system on one data set
-
-
-@dataclass(frozen=True)
-class Measure:
-    """One metric of one system over its seeds, 0..1."""
-
-    value: float
-    low: float  # 95% bootstrap interval over test images
-    high: float
-    seeds: tuple[float, ...]
-    classes: pd.DataFrame  # by class: ap, low, high
-    samples: np.ndarray  # (RESAMPLES,) the mean over seeds and classes in each resample
-    class_samples: np.ndarray  # (RESAMPLES, K)
 
 
 @dataclass(frozen=True)
@@ -118,68 +104,70 @@ class Column:
 
 def load(root, profile: str, trunk: str, system: str) -> Result | None:
     """The system's seeds with intervals, or None where no run exists."""
-    runs = find_runs(root, profile, trunk, system)
-    return _result(tuple(runs)) if runs else None
+    runs = _runs_on_the_same_data(root, profile, trunk)
+    return _result(own) if (own := tuple(run for run in runs if run.system == system)) else None
 
 
 def load_pair(root, profile: str, trunk: str, a: str, b: str) -> tuple[Result, Result] | None:
-    """Both systems on the seeds that they have in common (all seeds if none is), or None where one has no run."""
-    x, y = find_runs(root, profile, trunk, a), find_runs(root, profile, trunk, b)
-    if not x or not y:
+    """Both systems on the seeds that they have in common, or None where they have none."""
+    runs = _runs_on_the_same_data(root, profile, trunk)
+    seeds = [{run.seed for run in runs if run.system == system} for system in (a, b)]
+    shared = set.intersection(*seeds)
+    if not shared:
         return None
-    shared = {run.seed for run in x} & {run.seed for run in y}
-    return tuple(_result(tuple(run for run in runs if run.seed in shared or not shared)) for runs in (x, y))
+    return tuple(_result(tuple(run for run in runs if run.system == system and run.seed in shared)) for system in (a, b))
+
+
+def _runs_on_the_same_data(root, profile: str, trunk: str) -> tuple[Run, ...]:
+    runs = tuple(find_runs(root, profile, trunk))
+    _check_data(runs)
+    return runs
+
+
+@cache
+def _check_data(runs: tuple[Run, ...]) -> None:
+    """Runs that stand side by side must have one source and one test set: an older one on other data is to be made again."""
+    told = [(run, run.manifest) for run in runs]
+    if not told:
+        return
+    newest, reference = max(told, key=lambda one: one[1].get("created") or "")
+    for run, manifest in told:
+        for what, mine, its in (
+            ("test data", manifest.get("data", {}).get("digest"), reference.get("data", {}).get("digest")),
+            ("source", run.source, newest.source),
+        ):
+            if mine != its:
+                raise StudyError(f"{run.folder}: its {what} are not those of {newest.folder}; make {run.folder} again")
 
 
 @cache
 def _result(runs: tuple[Run, ...]) -> Result:
-    scored = [from_table(read_run(r.folder)[0], source=str(r.folder)) for r in runs]
-    classes, n_images = scored[0].classes, len(scored[0].images)
-    hits = [s.hits(TOLERANCE) for s in scored]
-    resamples = [metrics.bootstrap(s.scores, s.labels, h, RESAMPLES) for s, h in zip(scored, hits, strict=True)]
-    values = [metrics.per_class(s.scores, s.labels) for s in scored]
-    classification = _measure(values, [r.ap for r in resamples], classes)
-    location = None
-    if all(h is not None for h in hits):
-        values = [metrics.per_class(s.scores, s.labels, h) for s, h in zip(scored, hits, strict=True)]
-        location = _measure(values, [r.location_ap for r in resamples], classes)
-    return Result(runs, runs[0].source, runs[0].title, n_images, classification, location)
+    scored = {run.seed: from_table(read_run(run.folder)[0], source=str(run.folder)) for run in runs}
+    n_images = len(scored[runs[0].seed].images)
+    return Result(runs, runs[0].source, runs[0].title, n_images, *measures(scored))
 
 
-def _measure(values: list[np.ndarray], samples: list[np.ndarray], classes: tuple[str, ...]) -> Measure:
-    """From each seed's AP by class (K,) and its resamples (B, K) to their means over seeds."""
-    ap, by_class = np.mean(values, axis=0), np.mean(samples, axis=0)
-    low, high = (end.clip(0, 1) for end in metrics.interval(by_class, ap))
-    table = pd.DataFrame({"ap": ap, "low": low, "high": high}, index=pd.Index(classes, name="class"))
-    value, means = metrics.mean(ap), metrics.mean(by_class)
-    low, high = np.clip(metrics.ends(means, value), 0, 1)
-    return Measure(value, low, high, tuple(metrics.mean(v) for v in values), table, means, by_class)
-
-
-def difference(a: Result, b: Result, metric: str = "classification") -> dict:
+def difference(a: Result, b: Result, metric: str = "classification") -> Difference:
     """a minus b in percentage points with its paired 95% interval, over all classes and by class."""
-    x, y = getattr(a, metric), getattr(b, metric)
-    gain = 100 * (x.classes["ap"] - y.classes["ap"])
-    low, high = metrics.interval(100 * (x.class_samples - y.class_samples), gain.to_numpy())
-    value = 100 * (x.value - y.value)
-    total = metrics.ends(100 * (x.samples - y.samples), value)
-    classes = pd.DataFrame({"gain": gain, "low": low, "high": high}, index=gain.index)
-    return {"value": value, "low": total[0], "high": total[1], "classes": classes}
+    return paired_difference(getattr(a, metric), getattr(b, metric)).in_points()
 
 
-def simultaneous(x: Measure, y: Measure) -> tuple[pd.Series, np.ndarray]:
-    """Gain in AP of each class from y to x, points, and how far its 95% interval reaches, all classes at once (Bonferroni)."""
-    gain = 100 * (x.classes["ap"] - y.classes["ap"]).dropna()
-    spread = 100 * np.nanstd((x.class_samples - y.class_samples)[:, ~np.isnan(x.classes["ap"])], axis=0)
+def simultaneous(d: Difference) -> tuple[pd.Series, np.ndarray]:
+    """Gain of each class and how far its 95% interval reaches, all classes at once (Bonferroni)."""
+    gain = d.classes["gain"].dropna()
+    spread = np.nanstd(d.class_samples[:, d.classes["gain"].notna()], axis=0)
     return gain, NormalDist().inv_cdf(1 - 0.025 / len(gain)) * spread
+
+
+def location_loss(result: Result) -> Difference | None:
+    """Classification minus location, in percentage points, on the same runs; None without locations."""
+    return paired_difference(result.classification, result.location).in_points() if result.location else None
 
 
 def drops(result: Result) -> pd.Series:
     """Classification AP minus location AP by class, points, the largest first; empty without locations."""
-    if result.location is None:
-        return pd.Series(dtype=float)
-    drop = 100 * (result.classification.classes["ap"] - result.location.classes["ap"])
-    return drop.dropna().sort_values(ascending=False, kind="stable")
+    lost = location_loss(result)
+    return pd.Series(dtype=float) if lost is None else lost.classes["gain"].dropna().sort_values(ascending=False, kind="stable")
 
 
 # ---------------------------------------------------------------- Figure 1's curves

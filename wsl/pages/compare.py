@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from wsl.data.dataset import Dataset
-from wsl.evaluation.compare import METRICS, Comparison, compare, has_locations, read
+from wsl.evaluation.compare import Comparison, compare, read, table_rows
 from wsl.evaluation.evaluate import MEAN
 from wsl.evaluation.runs import run_at
 from wsl.files import whole_file
@@ -26,27 +26,28 @@ def to_html(comparison: Comparison, metric: str, data: str = "", link: bool = Fa
     linked = [f'<a href="{tables.href(run)}">{name}</a>' if run else name for name, run in zip(names, runs, strict=True)]
     heads = [[("class", 1, ""), *((name, 1, "") for name in linked)]]
     heads[0] += [(f"{name}<br><small>− {names[0]}</small>", 1, "") for name in names[1:]]
-    frame, rows = comparison.values[0], []
-    for k in [len(frame) - 1, *range(len(frame) - 1)]:
-        cells = [_cell(values.iloc[k], metric) for values in comparison.values]
-        cells += [_cell(moved.iloc[k], metric, "+") for moved in comparison.differences]
-        label = frame["class"].iloc[k]
-        rows.append((f"<b>{MEAN}</b>" if label == MEAN else html.escape(label), cells))
+    values, differences = (table_rows(several, metric) for several in (comparison.values, comparison.differences))
+    rows = []
+    for name in [MEAN, *values[0].index[:-1]]:
+        cells = [_cell(table.loc[name], name == MEAN) for table in values]
+        cells += [_cell(table.loc[name], True, "+") for table in differences]
+        rows.append((f"<b>{MEAN}</b>" if name == MEAN else html.escape(name), cells))
     n = len(comparison.entries[0].scored.images)
     where = f" on {html.escape(data)}" if data else ""
-    extra = f", tolerance {comparison.tolerance:g} pixels" if metric == "location_ap" else ""
-    caption = f"{METRICS[metric].capitalize()} AP, %{where}, {n:,} images{extra}; differences in points with 95% intervals."
-    return tables.table(heads, rows, caption, f"compare-{METRICS[metric]}")
+    extra = f", tolerance {comparison.tolerance:g} pixels" if metric == "location" else ""
+    caption = f"{metric.capitalize()} AP, %{where}, {n:,} images{extra}; differences in points with 95% intervals."
+    return tables.table(heads, rows, caption, f"compare-{metric}")
 
 
-def _cell(row: pd.Series, metric: str, sign: str = "") -> Cell:
-    if np.isnan(row[metric]):
+def _cell(row: pd.Series, below: bool, sign: str = "") -> Cell:
+    """A number with its interval in the tooltip, and `below` it."""
+    if np.isnan(row["value"]):
         return Cell("–", title="no positives, or no locations")
-    text, title = f"{100 * row[metric]:{sign}.1f}", ""
-    if f"{metric}_low" in row.index:
-        low, high = (f"{100 * row[f'{metric}_{end}']:{sign}.1f}" for end in ("low", "high"))
+    text, title = f"{100 * row['value']:{sign}.1f}", ""
+    if "low" in row:
+        low, high = (f"{100 * row[end]:{sign}.1f}" for end in ("low", "high"))
         title = f"95% interval {low} to {high}"
-        text += f"<br><small>{low} to {high}</small>" if sign or row["class"] == MEAN else ""
+        text += f"<br><small>{low} to {high}</small>" if below else ""
     return Cell(text, title=title)
 
 
@@ -62,7 +63,7 @@ th:first-child {{ text-align: left; }} small {{ opacity: .75; }}
 
 def write_page(comparison: Comparison, path: str | Path, data: str = "") -> None:
     """A page of its own: both tables, readable without a network."""
-    parts = [to_html(comparison, m, data) for m in METRICS if m == "ap" or has_locations(comparison)]
+    parts = [to_html(comparison, m, data) for m in comparison.metrics]
     title = html.escape(" against ".join(entry.name for entry in comparison.entries))
     with whole_file(path) as temporary:
         temporary.write_text(PAGE.format(title=title, body="".join(parts)), encoding="utf8")
@@ -80,4 +81,4 @@ def page(others: Sequence[str], references: Sequence[str | Path], dataset: Datas
     if len(sources) < 2:
         return [Text("Fewer than two tables are here: nothing to compare yet.")]
     found = compare(read(sources, dataset if others else None))
-    return [to_html(found, metric, data, link=True) for metric in METRICS if metric == "ap" or has_locations(found)]
+    return [to_html(found, metric, data, link=True) for metric in found.metrics]

@@ -11,7 +11,16 @@ import numpy as np
 import pandas as pd
 
 from wsl.evaluation import metrics
-from wsl.evaluation.evaluate import MAPPINGS, RANKINGS, TOLERANCE, Scored, from_table
+from wsl.evaluation.evaluate import (
+    MAPPINGS,
+    RANKINGS,
+    TOLERANCE,
+    Scored,
+    check_same_truth,
+    from_table,
+    measures,
+    paired_difference,
+)
 from wsl.evaluation.runs import Run, read_run
 from wsl.findings.results import METHODS, Column
 from wsl.pages import tables
@@ -33,15 +42,17 @@ SHOWN = {
 
 
 @cache
-def scored(runs: tuple[Run, ...], ranking: str = "score", mapping: str = "stretch") -> tuple[Scored, ...]:
-    """Each seed's table, laid out."""
-    return tuple(from_table(read_run(r.folder)[0], ranking, mapping, source=str(r.folder)) for r in runs)
+def scored(runs: tuple[Run, ...], ranking: str = "score", mapping: str = "stretch") -> dict[int, Scored]:
+    """Each seed's table, laid out; StudyError if they differ in images, classes or labels."""
+    several = {r.seed: from_table(read_run(r.folder)[0], ranking, mapping, source=str(r.folder)) for r in runs}
+    check_same_truth(several.values())
+    return several
 
 
 def mean_ap(several, location: bool, definition: str = "voc2010", tolerance: float = TOLERANCE, zero: int = 0) -> float:
     """mAP (0..1) over seeds; NaN where there are none or no locations. zero: what label 0 counts as (0: dropped)."""
     values = []
-    for s in several:
+    for s in several.values():
         hits = s.hits(tolerance) if location else None
         if location and hits is None:
             return np.nan
@@ -121,7 +132,7 @@ def tolerance_curves(column: Column) -> dict[str, pd.Series]:
     out = {}
     for system, letter in SHOWN.items():
         several = scored(tuple(column.runs(system)))
-        if several and all(s.distance is not None for s in several):
+        if several and all(s.distance is not None for s in several.values()):
             values = [mean_ap(several, True, tolerance=t) for t in TOLERANCES]
             out[f"{letter}, {METHODS[system]}"] = pd.Series(values, index=pd.Index(TOLERANCES))
     return out
@@ -131,11 +142,15 @@ def order_sentences(columns: list[Column]) -> list[str]:
     """For each source: is weak supervision above the centre at every tolerance?"""
     lines = []
     for column in columns:
-        curves = tolerance_curves(column)
-        pair = [curves.get(f"{SHOWN[s]}, {METHODS[s]}") for s in ("weak_sup", "center")]
-        if any(curve is None for curve in pair):
+        pair = column.load_pair("weak_sup", "center")
+        if pair is None or pair[0].location is None:
             continue
-        gap = (pair[0] - pair[1]).iloc[:-1]
+        tables_of = [scored(result.runs) for result in pair]
+        gaps = {}
+        for tolerance in TOLERANCES[:-1]:
+            weak, centre = (measures(several, tolerance, n_bootstrap=0).location for several in tables_of)
+            gaps[tolerance] = paired_difference(weak, centre).value
+        gap = pd.Series(gaps)
         below = [f"{t:g}" for t in gap.index[gap <= 0]]
         text = "J stays above K at every finite tolerance" if not below else f"J is not above K at {', '.join(below)} pixels"
         sizes = f"at 0 pixels by {100 * gap[0.0]:.1f} points, at 18 by {100 * gap[18.0]:.1f}"

@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from wsl.evaluation.evaluate import Measure
 from wsl.evaluation.runs import GENERATED, REAL, Run
 from wsl.findings import paper, reasons
-from wsl.findings.results import METHODS, Column, Measure, Result, difference, drops
+from wsl.findings.results import METHODS, Column, Result, difference, drops
 from wsl.pages.show import NOT_ATTEMPTED, Html
 
 PAPER = "paper"  # the third source of a cell
@@ -77,11 +78,11 @@ def say_difference(a: Result | None, b: Result | None, metric: str, a_name: str,
         return f"No run of {missing} is there to compare."
     d = difference(a, b, metric)
     what = "classification" if metric == "classification" else "location"
-    verdict = "above" if d["low"] > 0 else "below" if d["high"] < 0 else "not distinguishable from"
+    verdict = "above" if d.low > 0 else "below" if d.high < 0 else "not distinguishable from"
     x, y = (f'<a href="{href(one.run)}">{100 * getattr(one, metric).value:.1f}</a>' for one in (a, b))
     return (
-        f"**{a.data}:** {a_name} reaches a {what} mAP of {x}, {b_name} {y}: a difference of {d['value']:+.1f} points "
-        f"(paired 95% interval {d['low']:+.1f} to {d['high']:+.1f}), so {a_name} is {verdict} {b_name} here."
+        f"**{a.data}:** {a_name} reaches a {what} mAP of {x}, {b_name} {y}: a difference of {d.value:+.1f} points "
+        f"(paired 95% interval {d.low:+.1f} to {d.high:+.1f}), so {a_name} is {verdict} {b_name} here."
     )
 
 
@@ -169,7 +170,7 @@ def seed_spread(measure: Measure) -> str:
     """ "3 seeds: 93.2 to 93.7"."""
     if len(measure.seeds) == 1:
         return "1 seed"
-    low, high = 100 * min(measure.seeds), 100 * max(measure.seeds)
+    low, high = (100 * end(measure.seeds.values()) for end in (min, max))
     return f"{len(measure.seeds)} seeds: {low:.1f} to {high:.1f}"
 
 
@@ -296,9 +297,8 @@ def difference_cell(pair: tuple[Result, Result] | None, metric: str, source: str
     if pair is None or None in (getattr(pair[0], metric), getattr(pair[1], metric)):
         return Cell("·", source, NOT_ATTEMPTED)
     d = difference(*pair, metric)
-    seeds = sorted({run.seed for run in pair[0].runs})
-    title = f"paired 95% interval, seeds {', '.join(map(str, seeds))}"
-    text = f'<a href="{href(pair[0].run)}">{d["value"]:+.1f}</a><br><small>{d["low"]:+.1f} to {d["high"]:+.1f}</small>'
+    title = f"paired 95% interval, seeds {', '.join(map(str, d.seeds))}"
+    text = f'<a href="{href(pair[0].run)}">{d.value:+.1f}</a><br><small>{d.low:+.1f} to {d.high:+.1f}</small>'
     return Cell(text, source, title)
 
 
