@@ -9,6 +9,7 @@ from safetensors.numpy import save_file
 
 from wsl.data.photographs import PHOTOGRAPHS
 from wsl.data.voc import CLASSES
+from wsl.errors import StudyError
 from wsl.evaluation.detection import SCORINGS
 from wsl.evaluation.runs import GENERATED, REAL, find_runs, write_run
 from wsl.findings import results as report
@@ -19,9 +20,7 @@ from wsl.pages.show import NOT_ATTEMPTED
 TITLES = {"voc-sample": "VOC 2007 sample (real photographs)", "scenes": "scenes, VOC layout"}
 
 
-def make_run(
-    root, profile, system, seed=0, quality=2.0, images=40, classes=CLASSES[:3], points=True, source=REAL
-):
+def make_run(root, profile, system, seed=0, quality=2.0, images=40, classes=CLASSES[:3], points=True, source=REAL, **more):
     """Write a run whose scores tell positives from negatives the better, the larger `quality`."""
     draw = np.random.default_rng([seed, len(system)])
     labels = np.random.default_rng(7).choice([-1, -1, 1], (images, len(classes)))
@@ -44,7 +43,7 @@ def make_run(
         "title": TITLES.get(profile, ""), "source": source,
         "data": {"name": profile, "digest": "d" * 64, "n_images": images}, "wall_seconds": 3.2,
         "weights_sha256": "e" * 64, "head_sha256": "f" * 64, "hardware": {"processor": "<some> cpu"},
-    }  # fmt: skip
+    } | more  # fmt: skip
     folder = root / profile / "trunk" / system / f"seed{seed}"
     write_run(folder, table, manifest)
     return folder
@@ -128,6 +127,27 @@ def test_tables_with_no_run_at_all_say_so(tmp_path):
     empty = [Column(str(tmp_path / "results"), "voc-sample", "trunk")]
     for html in (tables.table1(empty), tables.table2(empty, empty, "location"), tables.answer_table(empty)):
         assert NOT_ATTEMPTED in html and "no run here" in html and "href" not in html
+
+
+def test_source_and_title_are_what_the_manifest_says(tmp_path):
+    """Whatever the profile is called: nothing is told from a name."""
+    for profile, source, title in (("voc2012", REAL, "my sample"), ("scenes-mine", REAL, ""), ("toy", GENERATED, "drawn")):
+        make_run(tmp_path, profile, "weak_sup", source=source, title=title)
+    mine, untitled, toy, absent = (Column(str(tmp_path), name, "trunk") for name in ("voc2012", "scenes-mine", "toy", "scenes"))
+    assert tables.head(mine) == "real photographs: my sample, 40 photographs <small>(run just now)</small>"
+    assert tables.head(untitled) == "real photographs: profile scenes-mine, 40 photographs <small>(run just now)</small>"
+    assert tables.head(toy) == "drawn, 40 generated images <small>(run just now)</small>"
+    assert tables.head(absent) == "profile scenes <small>(no run here)</small>" and absent.source == ""
+    html = tables.answer_table([mine, toy, absent])
+    assert [html.count(f'class="{css}"') for css in ("src-real", "src-scenes")] == [5, 5]
+    assert [tables.anchor(column.runs()[0])[-5:] for column in (mine, untitled, toy)] == ["-here", "-here", "seed0"]
+
+
+@pytest.mark.parametrize("source", [None, "scenes"])
+def test_a_manifest_without_its_source_is_refused(tmp_path, source):
+    folder = make_run(tmp_path, "scenes", "weak_sup", source=source)
+    with pytest.raises(StudyError, match=f'{folder.name}/manifest.json: "source" is {source!r}, .*make the run again'):
+        report.load(tmp_path, "scenes", "trunk", "weak_sup")
 
 
 def test_output_is_the_same_every_time(roots):

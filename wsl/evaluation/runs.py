@@ -18,6 +18,10 @@ from wsl.errors import StudyError
 from wsl.evaluation import predictions
 from wsl.files import sha256, whole_file
 
+# What of a manifest is the same whenever a run is made again, and so lies in the table itself: its bytes are then the same, too
+IDENTITY = (
+    "profile", "title", "source", "trunk", "system", "seed", "locates", "parameters", "data", "weights_sha256", "head_sha256"
+)  # fmt: skip
 GENERATED, REAL = "generated", "photographs"  # the two sources of our own numbers
 
 
@@ -79,10 +83,11 @@ def find_runs(root: str | Path, profile: str = "", trunk: str = "", system: str 
 
 
 def write_run(folder: str | Path, df: pd.DataFrame, manifest: dict) -> None:
-    """Write predictions.parquet and manifest.json. The manifest comes last: a run without one is not whole."""
+    """Write predictions.parquet, with the manifest's `IDENTITY` in its metadata, and manifest.json. The manifest comes
+    last: a run without one is not whole."""
     folder = Path(folder)
     (folder / "manifest.json").unlink(missing_ok=True)
-    predictions.write(df, folder / "predictions.parquet", manifest)
+    predictions.write(df, folder / "predictions.parquet", {key: manifest[key] for key in IDENTITY if key in manifest})
     manifest = {**manifest, "predictions_sha256": sha256(folder / "predictions.parquet")}
     with whole_file(folder / "manifest.json") as temporary:
         temporary.write_text(json.dumps(manifest, indent=2) + "\n")

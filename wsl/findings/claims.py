@@ -30,7 +30,7 @@ import pandas as pd
 from wsl.evaluation import metrics
 from wsl.evaluation.evaluate import RESAMPLES, Difference
 from wsl.evaluation.runs import GENERATED, REAL, Run
-from wsl.findings import results as report
+from wsl.findings import results
 
 REPRODUCED, NOT_REPRODUCED = "reproduced", "not reproduced"
 INCONCLUSIVE = "inconclusive (interval too wide)"
@@ -91,7 +91,7 @@ class Rule:
         return f"whole interval of {self.label} {' and '.join(ends)}"
 
 
-Test = Callable[[report.Column], Evidence | None]  # None: a run that it needs is not there
+Test = Callable[[results.Column], Evidence | None]  # None: a run that it needs is not there
 
 
 # ---------------------------------------------------------------- tests: a column of runs -> Evidence
@@ -100,11 +100,11 @@ Test = Callable[[report.Column], Evidence | None]  # None: a run that it needs i
 def difference(a: str, b: str, metric: str, rule: Rule) -> Test:
     """mAP of system `a` minus that of `b`, judged by `rule`."""
 
-    def test(column: report.Column) -> Evidence | None:
+    def test(column: results.Column) -> Evidence | None:
         pair = _pair(column, a, b, metric)
         if pair is None:
             return None
-        d = report.difference(*pair, metric)
+        d = results.difference(*pair, metric)
         return _evidence(rule, pair[0], d.value, d.samples, tuple(d.seeds.values()) if len(d.seeds) > 1 else ())
 
     return _described(test, rule.say())
@@ -119,7 +119,7 @@ def size(a: str, b: str, points: float, label: str) -> Test:
     low, high = ABOUT[0] * points, ABOUT[1] * points
     rule = Rule(label, low=0)
 
-    def test(column: report.Column) -> Evidence | None:
+    def test(column: results.Column) -> Evidence | None:
         found = difference(a, b, "classification", rule)(column)
         if found is None:
             return None
@@ -138,12 +138,12 @@ def every_class(a: str, b: str) -> Test:
     no true gain negative, a class would lose with a probability of at most one half).
     """
 
-    def test(column: report.Column) -> Evidence | None:
+    def test(column: results.Column) -> Evidence | None:
         pair = _pair(column, a, b, "classification")
         if pair is None:
             return None
-        d = report.difference(*pair)
-        gain, reach = report.simultaneous(d)
+        d = results.difference(*pair)
+        gain, reach = results.simultaneous(d)
         losers = gain.index[gain + reach < 0]
         outcome = True if (gain - reach > 0).all() else None
         if len(losers) or _binomial_tail(len(gain), int((gain < 0).sum())) < 0.05:
@@ -159,11 +159,11 @@ def every_class(a: str, b: str) -> Test:
 def contrast(a: str, b: str, classes: tuple[str, ...], rule: Rule) -> Test:
     """Mean gain in AP of `a` over `b` in `classes`, minus that in all the others."""
 
-    def test(column: report.Column) -> Evidence | None:
+    def test(column: results.Column) -> Evidence | None:
         pair = _pair(column, a, b, "classification")
         if pair is None:
             return None
-        return _contrast(rule, pair[0], classes, report.difference(*pair))
+        return _contrast(rule, pair[0], classes, results.difference(*pair))
 
     return _described(test, rule.say())
 
@@ -171,9 +171,9 @@ def contrast(a: str, b: str, classes: tuple[str, ...], rule: Rule) -> Test:
 def context_gap(classes: tuple[str, ...], rule: Rule) -> Test:
     """Classification AP minus location AP of weak supervision: its mean over `classes` minus that over the others."""
 
-    def test(column: report.Column) -> Evidence | None:
+    def test(column: results.Column) -> Evidence | None:
         result = column.load("weak_sup")
-        lost = report.location_loss(result) if result else None
+        lost = results.location_loss(result) if result else None
         return _contrast(rule, result, classes, lost) if lost else None
 
     return _described(test, rule.say())
@@ -198,9 +198,9 @@ def earlier(rule: Rule) -> Test:
     Bootstrap over images. Only generated scenes tell usual from unusual.
     """
 
-    def test(column: report.Column) -> Evidence | None:
+    def test(column: results.Column) -> Evidence | None:
         result = column.load("weak_sup")
-        found = report.discovery_rows(column)
+        found = results.discovery_rows(column)
         if result is None or found is None:
             return None
         value, samples = discovery_delay(found)
@@ -239,11 +239,11 @@ def discovery_delay(found: pd.DataFrame, n: int = RESAMPLES) -> tuple[float, np.
 def steep(rule: Rule) -> Test:
     """Detection mAP at IoU 0.5 as a percentage of that at 0.1, on the same resampled images."""
 
-    def test(column: report.Column) -> Evidence | None:
-        result, found = column.load("weak_sup"), report.detection_map(column)
+    def test(column: results.Column) -> Evidence | None:
+        result, found = column.load("weak_sup"), results.detection_map(column)
         if result is None or found is None:
             return None
-        share, drawn = report.share_left(*found)
+        share, drawn = results.share_left(*found)
         return None if np.isnan(share) else _evidence(rule, result, share, drawn, (), "%")
 
     return _described(test, rule.say())
@@ -255,7 +255,7 @@ def _described(test: Test, rule: str) -> Test:
     return test
 
 
-def _pair(column, a: str, b: str, metric: str) -> tuple[report.Result, report.Result] | None:
+def _pair(column, a: str, b: str, metric: str) -> tuple[results.Result, results.Result] | None:
     pair = column.load_pair(a, b)
     return pair if pair and None not in (getattr(pair[0], metric), getattr(pair[1], metric)) else None
 
@@ -415,10 +415,10 @@ class Judged:
     scenes: tuple[Evidence, ...]
 
 
-Columns = dict[str, Sequence[report.Column]]  # layout ("voc", "coco") -> where its runs lie, photographs or generated
+Columns = dict[str, Sequence[results.Column]]  # layout ("voc", "coco") -> where its runs lie, photographs or generated
 
 
-def of_source(columns: Columns, source: str) -> dict[str, report.Column]:
+def of_source(columns: Columns, source: str) -> dict[str, results.Column]:
     """By layout the last column whose runs say that they are from `source`: one's own data stand in recorded data's place."""
     return {layout: column for layout, several in columns.items() for column in several if column.source == source}
 
@@ -452,9 +452,9 @@ def _collect(tests: dict[str, tuple[Test, ...]], columns) -> tuple[list[Evidence
     """(evidence found, names of data sets for which a test had no run)."""
     found, missing = [], []
     for layout, several in tests.items():
-        results = [test(columns[layout]) if layout in columns else None for test in several]
-        found += [replace(result, layout=layout) for result in results if result is not None]
-        if None in results:
+        evidence = [test(columns[layout]) if layout in columns else None for test in several]
+        found += [replace(one, layout=layout) for one in evidence if one is not None]
+        if None in evidence:
             missing.append(layout.upper())
     return found, missing
 

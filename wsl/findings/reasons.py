@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from wsl.evaluation import metrics
-from wsl.findings import results as report
+from wsl.findings import results
 from wsl.findings.results import Column, Result
 
 # (title, system, system, metric): the comparisons of the claims that depend on the amount of training
@@ -27,12 +27,12 @@ def by_images(column: Column, a: str, b: str, metric: str) -> tuple[pd.DataFrame
     Points of mAP; the paired bootstrap draws the same test images for every part.
     """
     rows, samples = [], []
-    for percent in (*report.PERCENTS, 100):
+    for percent in (*results.PERCENTS, 100):
         part = "" if percent == 100 else f"@n{percent}"
         pair = column.load_pair(a + part, b + part)
         if pair is None or None in (getattr(pair[0], metric), getattr(pair[1], metric)):
             continue
-        d = report.difference(*pair, metric)
+        d = results.difference(*pair, metric)
         training = pair[0].run.manifest["training"]
         rows.append((round(training["n_train"] * percent / 100), d.value, d.low, d.high))
         samples.append(d.samples)
@@ -94,7 +94,7 @@ def resolution(column: Column, a: str, b: str) -> Resolution | None:
     pair = column.load_pair(a, b)
     if pair is None:
         return None
-    gain, reach = report.simultaneous(report.difference(*pair))
+    gain, reach = results.simultaneous(results.difference(*pair))
     return Resolution(pair[0], float(gain.median()), float(np.median(reach)))
 
 

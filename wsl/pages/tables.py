@@ -5,7 +5,6 @@ Three sources are kept apart everywhere by colour and by words: the paper, photo
 
 import html
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -62,7 +61,7 @@ def links(columns: list[Column]) -> str:
 def head(column: Column) -> str:
     """ "real photographs: VOC 2007 sample, 1,312 photographs (recorded run)"."""
     result = next(filter(None, (column.load(s) for s in ("weak_sup", "full_images"))), None)
-    made = "recorded run" if Path(column.root).name == "results" else "run just now"
+    made = "recorded run" if result and result.run.recorded else "run just now"
     what = "real photographs: " if column.source == REAL else ""
     name = html.escape(result.data if result else column.title)
     return f"{what}{name} <small>({made if result else 'no run here'})</small>"
