@@ -17,12 +17,12 @@ from pathlib import Path
 import numpy as np
 
 from wsl.evaluation.evaluate import evaluate_table
+from wsl.evaluation.runs import run_folder
 from wsl.network.features import Features
 from wsl.network.model import load_head
 from wsl.network.trunk import load_trunk
 from wsl.profile import load_profile
 from wsl.systems.predict import Tester, predict
-from wsl.systems.study import run_folder
 
 
 def main() -> None:
@@ -37,7 +37,7 @@ def main() -> None:
     profile = load_profile(args.profile, root=args.root)
     dataset = profile.dataset("val", args.runs)
     dataset = dataset.subset(np.arange(min(args.images, len(dataset))))
-    head, _ = load_head(run_folder(args.runs, profile, args.system, 0) / "head.safetensors")
+    head, _ = load_head(run_folder(args.runs, profile.name, profile.trunk, args.system, 0) / "head.safetensors")
     testers = {"run": Tester(head, profile.test_scales)}
     reference = load_trunk(profile.trunk, engine=args.reference, arithmetic="float32")
     trunks = [reference, load_trunk(profile.trunk, engine="openvino")]

@@ -1,5 +1,6 @@
 """Every verdict of the scoreboard must come out on made-up runs, and only where it should."""
 
+import json
 import os
 import re
 import shutil
@@ -11,22 +12,29 @@ import pytest
 from test_report import make_run, write_extent
 
 from wsl.data.voc import CLASSES
+from wsl.evaluation.runs import GENERATED, REAL, find_runs, read_manifest, write_run
 from wsl.findings import claims
-from wsl.findings import results as report
 from wsl.findings.claims import CLAIMS, Claim, Rule, judge
+from wsl.findings.results import Column
 from wsl.pages import scoreboard
 
 BY_ID = {claim.id: claim for claim in CLAIMS}
 
 
-def columns(root, voc="voc-sample", coco="coco-sample"):
-    return {"voc": report.Column(str(root), voc, "trunk"), "coco": report.Column(str(root), coco, "trunk")}
+def columns(root):
+    return {layout: [Column(str(root), f"{layout}-sample", "trunk")] for layout in ("voc", "coco")}
 
 
-def verdict(root, name, real=True):
-    real_root, scenes_root = (root, root / "no") if real else (root / "no", root)
-    scenes = columns(scenes_root) if not real else columns(scenes_root, "scenes", "scenes-coco")
-    return judge(BY_ID[name], columns(real_root), scenes)
+def verdict(root, name):
+    return judge(BY_ID[name], columns(root))
+
+
+def as_generated(root):
+    """A copy of the runs below `root` whose manifests say that their data were generated."""
+    copy = shutil.copytree(root, root.with_name(f"{root.name}-generated"))
+    for run in find_runs(copy):
+        (run.folder / "manifest.json").write_text(json.dumps(run.manifest | {"source": GENERATED}))
+    return copy
 
 
 @pytest.mark.parametrize(
@@ -57,9 +65,9 @@ def test_gain_is_reproduced_refuted_or_too_wide(tmp_path):
     assert verdict(tmp_path / "yes", "C1").verdict == claims.REPRODUCED
     assert verdict(tmp_path / "no", "C1").verdict == claims.NOT_REPRODUCED
     assert verdict(tmp_path / "wide", "C1").verdict == claims.INCONCLUSIVE
-    assert verdict(tmp_path / "yes", "C1", real=False).verdict == claims.HOLDS
-    assert verdict(tmp_path / "no", "C1", real=False).verdict == claims.DOES_NOT_HOLD
-    assert verdict(tmp_path / "wide", "C1", real=False).verdict == claims.SCENES_INCONCLUSIVE
+    assert verdict(as_generated(tmp_path / "yes"), "C1").verdict == claims.HOLDS
+    assert verdict(as_generated(tmp_path / "no"), "C1").verdict == claims.DOES_NOT_HOLD
+    assert verdict(as_generated(tmp_path / "wide"), "C1").verdict == claims.SCENES_INCONCLUSIVE
     assert verdict(tmp_path / "nothing", "C1").verdict == claims.NOT_ATTEMPTED
     found = verdict(tmp_path / "yes", "C1").real[0]
     assert len(found.seeds) == 2 and found.low < found.value < found.high
@@ -67,10 +75,10 @@ def test_gain_is_reproduced_refuted_or_too_wide(tmp_path):
 
 
 def test_photographs_decide_where_both_exist(tmp_path):
-    for profile, weak, full in (("voc-sample", 0.2, 2), ("scenes", 2, 0.2)):
-        make_run(tmp_path, profile, "weak_sup", quality=weak, images=200)
-        make_run(tmp_path, profile, "full_images", quality=full, images=200, points=False)
-    one = judge(BY_ID["C1"], columns(tmp_path), columns(tmp_path, "scenes", "scenes-coco"))
+    for profile, weak, full, source in (("voc-sample", 0.2, 2, REAL), ("toy", 2, 0.2, GENERATED)):
+        make_run(tmp_path, profile, "weak_sup", quality=weak, images=200, source=source)
+        make_run(tmp_path, profile, "full_images", quality=full, images=200, points=False, source=source)
+    one = judge(BY_ID["C1"], {"voc": [Column(str(tmp_path), profile, "trunk") for profile in ("voc-sample", "toy")]})
     assert one.verdict == claims.NOT_REPRODUCED
     assert (one.real[0].outcome, one.scenes[0].outcome) == (False, True)
 
@@ -102,7 +110,7 @@ def test_equivalence_needs_a_narrow_interval(tmp_path):
         make_run(tmp_path, "voc-sample", system, images=60)
     assert verdict(tmp_path, "C9").verdict == claims.INCONCLUSIVE
     same = claims.difference("weak_sup", "weak_sup", "location", Rule("nothing", -2, 2))
-    assert same(columns(tmp_path)["voc"]).outcome is True
+    assert same(columns(tmp_path)["voc"][0]).outcome is True
     one = verdict(tmp_path, "C6")
     assert one.verdict == claims.NOT_ATTEMPTED and "VOC or COCO" in one.why
 
@@ -114,11 +122,9 @@ def test_small_objects_and_context(tmp_path):
     assert verdict(tmp_path, "C3").real[0].low < verdict(tmp_path, "C3").real[0].high
     folder = make_run(tmp_path, "coco-sample", "weak_sup", classes=("fork", "spoon", "cat", "dog"), images=150)
     table = pd.read_parquet(folder / "predictions.parquet")
-    from wsl.evaluation import predictions
-
     present = table["label"] > 0
     table.loc[present, "distance"] = np.where(table["class"].isin(("fork", "spoon")), 99.0, 0.0)[present]
-    predictions.write_run(folder, table, {})
+    write_run(folder, table, read_manifest(folder))
     one = verdict(tmp_path, "C10")
     assert one.verdict == claims.REPRODUCED and one.real[0].value > 50
     make_run(tmp_path / "other", "coco-sample", "weak_sup", classes=CLASSES[:3])  # none of the named classes
@@ -137,12 +143,12 @@ def test_discovery_delay():
 
 
 def test_appearance_and_extent_read_their_tables(tmp_path):
-    folder = make_run(tmp_path, "voc-sample", "weak_sup")
+    folder = make_run(tmp_path / "runs", "voc-sample", "weak_sup")
     lines = [f"{i},cat,{'unusual' if i % 2 else 'usual'},{3 if i % 2 else i % 3}" for i in range(60)]
     (folder / "discovery.csv").write_text("\n".join(["image,class,appearance,epoch", *lines]) + "\n")
     write_extent(folder, (0.44, 0.27, 0.12))
-    assert verdict(tmp_path, "C11", real=False).verdict == claims.HOLDS
-    one = verdict(tmp_path, "C12")
+    assert verdict(as_generated(tmp_path / "runs"), "C11").verdict == claims.HOLDS
+    one = verdict(tmp_path / "runs", "C12")
     assert one.verdict == claims.REPRODUCED and one.real[0].value == pytest.approx(100 * 12 / 44)
     assert "27.3 %" in scoreboard.say(one.real[0])
 
@@ -150,7 +156,7 @@ def test_appearance_and_extent_read_their_tables(tmp_path):
 def test_scoreboard_shows_every_claim_with_a_badge_and_its_proof(tmp_path):
     for system in ("weak_sup", "full_images", "center"):
         make_run(tmp_path / "results", "voc-sample", system)
-    judged = claims.judge_all(columns(tmp_path / "results"), columns(tmp_path / "no", "scenes", "scenes-coco"))
+    judged = claims.judge_all(columns(tmp_path / "results"))
     assert [one.claim.id for one in judged] == [f"C{k}" for k in range(1, len(CLAIMS) + 1)]
     assert {one.verdict for one in judged} <= set(scoreboard.BADGES)
     html = scoreboard.scoreboard(judged)

@@ -12,13 +12,17 @@ from test_report import make_run
 from wsl.cli import main as cli
 from wsl.data import voc
 from wsl.errors import StudyError
-from wsl.evaluation import evaluate, predictions
-from wsl.pages import compare
+from wsl.evaluation import compare, evaluate, predictions
+from wsl.evaluation.runs import GENERATED, read_run
+from wsl.pages.compare import page
 
 
 @pytest.fixture
 def runs(tmp_path):
-    return [make_run(tmp_path / "runs", "scenes", system, quality=q) for system, q in (("weak_sup", 2), ("full_images", 1))]
+    return [
+        make_run(tmp_path / "runs", "scenes", system, quality=q, source=GENERATED)
+        for system, q in (("weak_sup", 2), ("full_images", 1))
+    ]
 
 
 def run_json(capsys, *arguments) -> dict:
@@ -29,15 +33,16 @@ def run_json(capsys, *arguments) -> dict:
 def test_values_are_those_of_evaluate_and_differences_those_of_the_paired_bootstrap(runs, capsys):
     found = run_json(capsys, *runs, "--bootstrap", 200)
     assert [one["name"] for one in found["tables"]] == ["weak_sup/seed0", "full_images/seed0"]
-    first, second = (predictions.read_run(folder)[0] for folder in runs)
+    first, second = (read_run(folder)[0] for folder in runs)
     expected = evaluate.evaluate_table(first, n_bootstrap=200).iloc[-1]
     assert found["tables"][0]["location"]["mAP"] == expected["location_ap"]
     assert found["tables"][0]["classification"]["mAP_interval"] == [expected["ap_low"], expected["ap_high"]]
-    paired = evaluate.compare(first, second, n_bootstrap=200).iloc[-1]
+    x, y = (evaluate.measures({0: evaluate.from_table(table)}, n_bootstrap=200) for table in (first, second))
     moved = found["differences"][0]
     assert (moved["name"], moved["minus"]) == ("full_images/seed0", "weak_sup/seed0")
-    assert moved["classification"]["mAP"] == pytest.approx(paired["ap"], abs=1e-15)
-    assert moved["location"]["mAP_interval"] == pytest.approx([paired["location_ap_low"], paired["location_ap_high"]])
+    paired = evaluate.paired_difference(y.location, x.location)
+    assert moved["location"]["mAP"] == paired.value
+    assert moved["location"]["mAP_interval"] == [paired.low, paired.high]
 
 
 def test_a_table_from_elsewhere_is_judged_by_its_data(voc_root, tmp_path, capsys):
@@ -64,7 +69,7 @@ def test_errors_name_what_is_wrong(runs, tmp_path, capsys):
         ([runs[0], runs[0].parent], "give one of its seeds"),
         ([runs[0], tmp_path / "no.csv"], "no such file"),
         ([runs[0], tmp_path], "give a run's folder or a table"),
-        ([runs[0], other], "compare runs on the same data"),
+        ([runs[0], other], "seed0/predictions.parquet: 40 images against 30"),
         ([*runs, "--year", "2007"], "go with --voc"),
         ([*runs, "--tolerance", "-1"], "--tolerance"),
     ):
@@ -81,16 +86,16 @@ def test_names_tell_tables_apart():
 
 
 def test_page_of_the_book(runs, tmp_path, voc_root):
-    parts = compare.page([], runs, None, "scenes")
+    parts = page([], runs, None, "scenes")
     assert [part.count("<table") for part in parts] == [1, 1] and ">weak_sup/seed0</a>" in parts[0]
     assert 'href="runs.html#scenes-trunk-weak_sup-seed0"' in parts[0]
-    assert "nothing to compare" in compare.page([], runs[:1], None, "scenes")[0]
-    assert "not on this machine" in compare.page(["mine.csv"], runs, None, "scenes")[0]
+    assert "nothing to compare" in page([], runs[:1], None, "scenes")[0]
+    assert "not on this machine" in page(["mine.csv"], runs, None, "scenes")[0]
     dataset = voc.load(voc_root, "2007", "val")
     paths = []
     for k in range(2):
         paths.append(str(tmp_path / f"table{k}.csv"))
         random_table(dataset, k).to_csv(paths[-1], index=False)
-    assert "table1" in compare.page(paths, [], dataset, "VOC")[0]
+    assert "table1" in page(paths, [], dataset, "VOC")[0]
     with pytest.raises(StudyError, match="one table only"):
         compare.compare(compare.read(paths[:1], dataset))

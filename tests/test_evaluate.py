@@ -15,7 +15,7 @@ from test_metrics import devkit_ap
 from wsl.cli import main as cli
 from wsl.data import coco, voc
 from wsl.errors import StudyError
-from wsl.evaluation import evaluate, predictions
+from wsl.evaluation import evaluate, predictions, runs
 
 
 def random_table(dataset, seed: int = 0, extra: float = 1.0) -> pd.DataFrame:
@@ -132,10 +132,10 @@ def test_own_run_is_judged_without_the_data(tiny, capsys, tmp_path):
     dataset, df, path, data = tiny
     df = df.assign(x_centre=1.0, y_centre=2.0, score_max=-df["score"])
     run = tmp_path / "scenes" / "trunk" / "weak_sup" / "seed2"
-    predictions.write_run(run, predictions.attach_truth(df, dataset), {"system": "weak_sup"})
-    found = predictions.find_runs(tmp_path)
-    assert found.drop(columns="path").values.tolist() == [["scenes", "trunk", "weak_sup", 2]]
-    table, manifest = predictions.read_run(found["path"][0])
+    runs.write_run(run, predictions.attach_truth(df, dataset), {"system": "weak_sup"})
+    (found,) = runs.find_runs(tmp_path)
+    assert (found.profile, found.trunk, found.system, found.seed) == ("scenes", "trunk", "weak_sup", 2)
+    table, manifest = runs.read_run(found.folder)
     assert manifest["system"] == "weak_sup" and list(table.columns[:5]) == list(predictions.NEEDED)
     frame = evaluate.evaluate_table(table)
     from_data, _ = run_json(capsys, run / "predictions.parquet", *data)
@@ -143,13 +143,11 @@ def test_own_run_is_judged_without_the_data(tiny, capsys, tmp_path):
     assert frame["ap"].iloc[-1] == from_data["classification"]["mAP"]
     centre = evaluate.evaluate_table(table, mapping="centre", ranking="score_max", n_bootstrap=20)
     assert {"ap_low", "location_ap_high"} <= set(centre) and centre["ap"].iloc[-1] != frame["ap"].iloc[-1]
-    difference = evaluate.compare(table, table.sample(frac=1, random_state=0), n_bootstrap=20)
-    assert (difference.iloc[:, 1:].fillna(0) == 0).all(axis=None) and difference["class"].iloc[-1] == "mAP"
     with pytest.raises(StudyError, match="once each"):
-        evaluate.compare(table, table.iloc[1:])
+        evaluate.evaluate_table(table.iloc[1:])
     (run / "predictions.parquet").write_bytes((run / "predictions.parquet").read_bytes()[:-9])
     with pytest.raises(StudyError, match="cannot be read"):
-        predictions.read_run(run)
+        runs.read_run(run)
     with pytest.raises(StudyError, match="two rows"):
         predictions.write(pd.concat([df, df]), tmp_path / "never.parquet")
     assert not list(tmp_path.glob("*never*"))

@@ -13,14 +13,18 @@ from wsl.data import voc
 from wsl.data.voc import CLASSES
 from wsl.errors import StudyError
 from wsl.evaluation import predictions
+from wsl.evaluation.evaluate import RESAMPLES
+from wsl.evaluation.runs import find_runs, read_manifest, read_run, write_run
 from wsl.findings import reasons
 from wsl.findings import results as report
-from wsl.pages import ablations, browse, figures, gallery, scoreboard, sensitivity
-from wsl.pages import extent as extent_report
+from wsl.findings.results import Column
+from wsl.pages import ablations, browse, figures, gallery, scoreboard, sensitivity, tables
+from wsl.pages import extent as extent_page
+from wsl.pages.show import NOT_ATTEMPTED
 
 
 def columns(root, *profiles):
-    return [report.Column(str(root / "results"), name, "trunk") for name in profiles]
+    return [Column(str(root / "results"), name, "trunk") for name in profiles]
 
 
 @pytest.fixture
@@ -41,7 +45,7 @@ def test_ablations_compare_the_seeds_in_common(root):
     assert [[run.seed for run in result.runs] for result in pair] == [[0], [0]]
     html = ablations.table([column], "classification")
     gain = report.difference(*pair)
-    assert f"{gain['value']:+.1f}</a>" in html and "something_new" in html and report.NOT_ATTEMPTED in html
+    assert f"{gain.value:+.1f}</a>" in html and "something_new" in html and NOT_ATTEMPTED in html
     assert "train_s1@n5" not in html  # two changes: not an ablation of one
     curve = ablations.image_curve(column)
     assert curve["percent"].to_list() == [5, 100] and (curve["location"] <= curve["classification"]).all()
@@ -52,55 +56,56 @@ def test_ablations_compare_the_seeds_in_common(root):
 
 
 def test_extent(root):
-    sources = [(root / "results", "voc-sample"), (root / "results", "coco-sample")]
-    assert report.NOT_ATTEMPTED in extent_report.table(sources, "trunk") and extent_report.places(sources, "trunk") == []
-    write_extent(report.run_folder(root / "results", "voc-sample", "trunk", "weak_sup"), (0.4, 0.2, 0.1))
-    html = extent_report.table(sources, "trunk")
+    both = columns(root, "voc-sample", "coco-sample")
+    assert NOT_ATTEMPTED in extent_page.table(both) and extent_page.locations(both) == []
+    write_extent(both[0].folder("weak_sup"), (0.4, 0.2, 0.1))
+    html = extent_page.table(both)
     assert ">10.00</a>" in html and "38.0 to 42.0" in html and "COCOeval 11.00" in html
     assert "11.74" in html and 'href="runs.html#voc-sample-trunk-weak_sup-seed0"' in html
-    html = extent_report.ways_table(sources, "trunk")
+    html = extent_page.scorings_table(both)
     assert "10.0 / 20.0 / 40.0</a><br><small>25% (24 to 26) is left" in html and "11.7 / 27.5 / 43.5" in html
-    curves = extent_report.curves(sources, "trunk")
+    curves = extent_page.curves(both)
     assert list(curves) == ["paper, VOC 2012", "VOC 2007 sample"]
     assert curves["VOC 2007 sample"]["value"][0.1] == pytest.approx(0.4)
     assert "IoU threshold" in figures.as_html(figures.extent_curve(curves), "alt")
-    assert ">VOC 2007 sample, 40 photographs</a>: " in extent_report.places(sources, "trunk")[0]
-    assert "tvmonitor" in extent_report.class_table(sources, "trunk")
-    path = report.run_folder(root / "results", "voc-sample", "trunk", "weak_sup") / "extent.csv"
+    assert ">VOC 2007 sample, 40 photographs</a>: " in extent_page.locations(both)[0]
+    assert "tvmonitor" in extent_page.class_table(both)
+    path = both[0].folder("weak_sup") / "extent.csv"
     path.write_text("iou,class,ap\n0.5,cat,0.1\n")
     with pytest.raises(StudyError, match="extent.csv: lacks the column 'ap_coco'"):
-        extent_report.table(sources, "trunk")
+        extent_page.table(both)
 
 
-def test_reasons_follow_the_runs(root):
+def test_reasons_follow_the_runs(tmp_path):
     """Search helps the more, the more images train: the difference grows; its resolution follows from its own interval."""
-    results = root / "results"
+    results = tmp_path / "results"
     for part, gain in (("@n5", 0.0), ("@n25", 0.4), ("", 1.5)):
         for system, quality in (("full_images", 0.5), ("weak_sup", 0.5 + gain)):
             make_run(results, "voc-sample", system + part, quality=quality, images=400, points=system == "weak_sup")
     make_run(results, "voc-sample", "weak_sup", 1, images=400)  # a seed that full_images lacks
-    (column,) = columns(root, "voc-sample")
-    for run in report.find_runs(results):
-        manifest = predictions.read_manifest(run.folder) | {"training": {"n_train": 1000}}
+    (column,) = columns(tmp_path, "voc-sample")
+    for run in find_runs(results):
+        manifest = read_manifest(run.folder) | {"training": {"n_train": 1000}}
         (run.folder / "manifest.json").write_text(json.dumps(manifest))
     title, *comparison = reasons.COMPARISONS[0]
     table, samples = reasons.by_images(column, *comparison)
-    assert table["images"].to_list() == [50, 250, 1000] and samples.shape == (report.RESAMPLES, 3)
+    assert table["images"].to_list() == [50, 250, 1000] and samples.shape == (RESAMPLES, 3)
     pair = column.load_pair("weak_sup@n25", "full_images@n25")
-    assert table["value"][1] == pytest.approx(report.difference(*pair)["value"])
+    assert table["value"][1] == pytest.approx(report.difference(*pair).value)
     assert list(reasons.curves(column)) == [title]
     assert "training images" in figures.as_html(figures.difference_curves(reasons.curves(column)), "alt")
-    (line,) = reasons.trends(column)
+    (line,) = tables.say_trends(column)
     assert line.startswith(title) and line.endswith("grows") and f"{table['value'][2]:+.1f}</a> with all 1,000 images" in line
-    resolved = reasons.resolution(column, "weak_sup", "full_images")
-    times = float(re.search(r"about ([\d.]+) times", resolved)[1])
-    assert "median class" in resolved and times <= 1  # a gain that 400 images do tell from zero
-    assert reasons.resolution(column, "weak_sup", "rcnn") is None
-    assert "of 3 classes lie above 95" in reasons.near_the_top(column, "weak_sup", "rcnn")[0]
+    times = reasons.resolution(column, "weak_sup", "full_images").times_the_images
+    assert times <= 1  # a gain that 400 images do tell from zero
+    (line,) = tables.say_resolution([column], "weak_sup", "full_images")
+    assert "in the median class" in line and f"about {times:.1f} times as many" in line
+    assert tables.say_resolution([column], "weak_sup", "rcnn") == []
+    assert "of 3 classes lie above 95" in tables.say_near_the_top(column, "weak_sup", "rcnn")[0]
 
 
 def test_sensitivity(root):
-    runs = tuple(report.find_runs(root / "results", "voc-sample", "trunk", "weak_sup"))
+    runs = tuple(find_runs(root / "results", "voc-sample", "trunk", "weak_sup"))
     several = sensitivity.scored(runs)
     result = report.load(root / "results", "voc-sample", "trunk", "weak_sup")
     assert sensitivity.mean_ap(several, False) == pytest.approx(result.classification.value)
@@ -112,19 +117,19 @@ def test_sensitivity(root):
     assert all(curve.is_monotonic_increasing for curve in curves.values())
     assert "∞" in figures.as_html(figures.tolerance_curve(curves), "alt")
     assert ">VOC 2007 sample</a>: J" in sensitivity.order_sentences([column])[0]
-    for table in (sensitivity.kinds_table, sensitivity.points_table, sensitivity.labels_table):
+    for table in (sensitivity.definitions_table, sensitivity.points_table, sensitivity.labels_table):
         assert "voc-sample-trunk-weak_sup-seed0" in table([column])
-        assert report.NOT_ATTEMPTED in table(columns(root, "coco-sample"))
+        assert NOT_ATTEMPTED in table(columns(root, "coco-sample"))
     assert sensitivity.points_table([column]).count("–") >= 3  # the made-up runs have one mapping and one score
 
 
 def test_label_zero_counts_as_asked(tmp_path):
     folder = make_run(tmp_path / "results", "voc-sample", "weak_sup", classes=("cat",))
-    table = predictions.read_run(folder)[0]
+    table = read_run(folder)[0]
     lowest = table["score"].idxmin()
     table.loc[lowest, ["label", "distance"]] = [0, 0.0]
-    predictions.write_run(folder, table, {})
-    several = sensitivity.scored(tuple(report.find_runs(tmp_path / "results")))
+    write_run(folder, table, {})
+    several = sensitivity.scored(tuple(find_runs(tmp_path / "results")))
     dropped, positive, negative = (sensitivity.mean_ap(several, False, zero=zero) for zero in (0, 1, -1))
     assert positive < dropped == negative  # a positive at the bottom costs, a negative there does not
 
@@ -133,16 +138,16 @@ def test_drops(root):
     result = report.load(root / "results", "voc-sample", "trunk", "weak_sup")
     drop = report.drops(result)
     assert drop.is_monotonic_decreasing and (drop >= 0).all() and len(drop) == 3
-    html = report.drop_table(columns(root, "voc-sample", "coco-sample"), 4)
+    html = tables.drop_table(columns(root, "voc-sample", "coco-sample"), 4)
     assert f"−{drop.iloc[0]:.1f}</a>" in html and html.count("<tr>") == 5
-    named = report.say_drops(columns(root, "voc-sample"), CLASSES[:1])
+    named = tables.say_drops(columns(root, "voc-sample"), CLASSES[:1])
     assert f"{drop[CLASSES[0]]:.1f} points in the named classes" in named[0]
     chart = figures.scatter(result.classification.classes["ap"], result.location.classes["ap"], CLASSES[:1])
     assert CLASSES[0] in figures.as_html(chart, "alt")
 
 
 def test_effort_and_verdicts_are_computed_from_the_runs(root):
-    runs = report.find_runs(root / "results")
+    runs = find_runs(root / "results")
     html = scoreboard.effort_table(runs, [])
     assert "recorded" in html and "&lt;some&gt; cpu" in html and ">3</td>" in html
     assert "No run" in scoreboard.effort_table([], [])
@@ -161,8 +166,8 @@ def browsed(voc_root, tmp_path):
     })  # fmt: skip
     table.loc[(table["image"] == "000012") & (table["class"] == "dog"), "score"] = 2.0  # found
     table.loc[(table["image"] == "000007") & (table["class"] == "bus"), "score"] = 1.0  # false alarm; dog not announced
-    predictions.write_run(tmp_path / "runs/x/trunk/weak_sup/seed0", predictions.attach_truth(table, dataset), {})
-    return gallery.weak_sup_table(tmp_path / "runs", "x", "trunk"), dataset
+    write_run(tmp_path / "runs/x/trunk/weak_sup/seed0", predictions.attach_truth(table, dataset), {})
+    return gallery.weak_sup_table(Column(str(tmp_path / "runs"), "x", "trunk")), dataset
 
 
 def test_failures_come_first_and_every_picture_is_there(browsed):

@@ -9,13 +9,18 @@ from safetensors.numpy import save_file
 
 from wsl.data.photographs import PHOTOGRAPHS
 from wsl.data.voc import CLASSES
-from wsl.evaluation import predictions
-from wsl.evaluation.detection import WAYS
+from wsl.errors import StudyError
+from wsl.evaluation.detection import SCORINGS
+from wsl.evaluation.runs import GENERATED, REAL, find_runs, write_run
 from wsl.findings import results as report
-from wsl.pages import figures, gallery, pictures
+from wsl.findings.results import Column
+from wsl.pages import figures, gallery, pictures, tables
+from wsl.pages.show import NOT_ATTEMPTED
+
+TITLES = {"voc-sample": "VOC 2007 sample (real photographs)", "scenes": "scenes, VOC layout"}
 
 
-def make_run(root, profile, system, seed=0, quality=2.0, images=40, classes=CLASSES[:3], points=True):
+def make_run(root, profile, system, seed=0, quality=2.0, images=40, classes=CLASSES[:3], points=True, source=REAL, **more):
     """Write a run whose scores tell positives from negatives the better, the larger `quality`."""
     draw = np.random.default_rng([seed, len(system)])
     labels = np.random.default_rng(7).choice([-1, -1, 1], (images, len(classes)))
@@ -35,11 +40,12 @@ def make_run(root, profile, system, seed=0, quality=2.0, images=40, classes=CLAS
         table["distance"] = np.nan
     manifest = {
         "study": "0.1.0", "commit": "c" * 40, "command": f"wsl run {profile}", "profile": profile,
+        "title": TITLES.get(profile, ""), "source": source,
         "data": {"name": profile, "digest": "d" * 64, "n_images": images}, "wall_seconds": 3.2,
         "weights_sha256": "e" * 64, "head_sha256": "f" * 64, "hardware": {"processor": "<some> cpu"},
-    }  # fmt: skip
+    } | more  # fmt: skip
     folder = root / profile / "trunk" / system / f"seed{seed}"
-    predictions.write_run(folder, table, manifest)
+    write_run(folder, table, manifest)
     return folder
 
 
@@ -47,10 +53,10 @@ def write_extent(folder, means):
     """Detection results as `wsl.systems.extent` leaves them: the same AP for every class at IoU 0.1, 0.3, 0.5."""
     ious = (0.1, 0.3, 0.5)
     values = [f"{t:.2f},{name},{ap},{ap + 0.01}" for name in CLASSES for t, ap in zip(ious, means, strict=True)]
-    rows = [f"{how},{value}" for how in WAYS for value in values]
+    rows = [f"{scoring},{value}" for scoring in SCORINGS for value in values]
     (folder / "extent.csv").write_text("\n".join(["how,iou,class,ap,ap_coco", *rows]) + "\n")
     moved = [(means[0] + d, *means[1:]) for d in (0.02, -0.02)] * 20
-    samples = pd.concat([pd.DataFrame(moved, columns=ious).assign(how=how) for how in WAYS])
+    samples = pd.concat([pd.DataFrame(moved, columns=ious).assign(how=scoring) for scoring in SCORINGS])
     samples.to_csv(folder / "extent_samples.csv", index=False)
 
 
@@ -59,81 +65,101 @@ def roots(tmp_path):
     for seed in range(2):
         make_run(tmp_path / "results", "voc-sample", "weak_sup", seed, images=50)
     make_run(tmp_path / "results", "voc-sample", "full_images", quality=0.3, images=50, points=False)
-    make_run(tmp_path / "runs", "scenes", "weak_sup")
+    make_run(tmp_path / "runs", "scenes", "weak_sup", source=GENERATED)
     return tmp_path
 
 
 def columns(roots):
     return [
-        report.Column(str(roots / "results"), "voc-sample", "trunk"),
-        report.Column(str(roots / "runs"), "scenes", "trunk"),
+        Column(str(roots / "results"), "voc-sample", "trunk"),
+        Column(str(roots / "runs"), "scenes", "trunk"),
     ]
 
 
 def test_a_missing_run_is_none_and_a_missing_root_too(roots):
     assert report.load(roots / "runs", "scenes", "trunk", "rcnn") is None
     assert report.load(roots / "nowhere", "scenes", "trunk", "weak_sup") is None
-    assert report.find_runs(roots / "nowhere") == []
+    assert find_runs(roots / "nowhere") == []
 
 
 def test_value_is_the_mean_over_seeds_and_lies_in_its_interval(roots):
     result = report.load(roots / "results", "voc-sample", "trunk", "weak_sup")
     for measure in (result.classification, result.location):
-        assert measure.value == pytest.approx(np.mean(measure.seeds))
+        assert measure.value == pytest.approx(np.mean(list(measure.seeds.values())))
         assert 0 < measure.low < measure.value < measure.high <= 1
         assert len(measure.seeds) == 2 and list(measure.classes.index) == list(CLASSES[:3])
     assert result.location.value < result.classification.value
-    assert (result.data, result.kind) == ("VOC 2007 sample, 50 photographs", "src-real")
+    assert (result.data, result.source) == ("VOC 2007 sample, 50 photographs", REAL)
 
 
 def test_a_system_without_points_has_no_location(roots):
     result = report.load(roots / "results", "voc-sample", "trunk", "full_images")
     assert result.location is None
-    assert report.say_value(result, "location") == report.NOT_ATTEMPTED
 
 
 def test_difference_is_paired_and_said_in_words(roots):
-    weak, full = (report.load(roots / "results", "voc-sample", "trunk", s) for s in ("weak_sup", "full_images"))
+    weak, full = columns(roots)[0].load_pair("weak_sup", "full_images")
     d = report.difference(weak, full)
-    assert d["low"] < d["value"] < d["high"]
-    assert d["value"] == pytest.approx(100 * (weak.classification.value - full.classification.value))
+    assert d.low < d.value < d.high
+    assert d.value == pytest.approx(100 * (weak.classification.value - full.classification.value))
     same = report.difference(weak, weak)
-    assert same["low"] == same["high"] == 0
-    text = report.say_difference(weak, full, "classification", "G", "F")
-    assert "above F" in text and f"{d['value']:+.1f} points" in text
-    assert "No run of F" in report.say_difference(weak, None, "classification", "G", "F")
+    assert same.low == same.high == 0
+    text = tables.say_difference(weak, full, "classification", "G", "F")
+    assert "above F" in text and f"{d.value:+.1f} points" in text
+    assert "No run of F" in tables.say_difference(weak, None, "classification", "G", "F")
 
 
 def test_tables_tell_sources_apart_and_link_to_runs(roots):
     for metric in ("classification", "location"):
-        html = report.table2(columns(roots), columns(roots), metric)
+        html = tables.table2(columns(roots), columns(roots), metric)
         assert all(f'class="{kind}"' in html for kind in ("src-paper", "src-real", "src-scenes"))
         assert 'href="runs.html#voc-sample-trunk-weak_sup-seed0"' in html
-        assert report.NOT_ATTEMPTED in html and "VOC 2007 sample, 50 photographs" in html
+        assert NOT_ATTEMPTED in html and "VOC 2007 sample, 50 photographs" in html
         heads = re.findall(r"<th [^>]*src-(real|scenes)[^>]*>(.*?)</th>", html)
         assert heads and not any("VOC 2012" in text or "COCO 2014" in text for _, text in heads)
-    html = report.table1(columns(roots))
+    html = tables.table1(columns(roots))
     assert "not comparable with the test column" in html and "pottedplant" in html and "81.7" not in html[:300]
     rows = re.findall(r"<tr>(.*?)</tr>", html.split("<tbody>")[1], re.S)
     assert len(rows) == 21 and {row.count("<td") for row in rows} == {7 + 6}
 
 
 def test_tables_with_no_run_at_all_say_so(tmp_path):
-    empty = [report.Column(str(tmp_path / "results"), "voc-sample", "trunk")]
-    for html in (report.table1(empty), report.table2(empty, empty, "location"), report.answer_table(empty)):
-        assert report.NOT_ATTEMPTED in html and "no run here" in html and "href" not in html
+    empty = [Column(str(tmp_path / "results"), "voc-sample", "trunk")]
+    for html in (tables.table1(empty), tables.table2(empty, empty, "location"), tables.answer_table(empty)):
+        assert NOT_ATTEMPTED in html and "no run here" in html and "href" not in html
+
+
+def test_source_and_title_are_what_the_manifest_says(tmp_path):
+    """Whatever the profile is called: nothing is told from a name."""
+    for profile, source, title in (("voc2012", REAL, "my sample"), ("scenes-mine", REAL, ""), ("toy", GENERATED, "drawn")):
+        make_run(tmp_path, profile, "weak_sup", source=source, title=title)
+    mine, untitled, toy, absent = (Column(str(tmp_path), name, "trunk") for name in ("voc2012", "scenes-mine", "toy", "scenes"))
+    assert tables.head(mine) == "real photographs: my sample, 40 photographs <small>(run just now)</small>"
+    assert tables.head(untitled) == "real photographs: profile scenes-mine, 40 photographs <small>(run just now)</small>"
+    assert tables.head(toy) == "drawn, 40 generated images <small>(run just now)</small>"
+    assert tables.head(absent) == "profile scenes <small>(no run here)</small>" and absent.source == ""
+    html = tables.answer_table([mine, toy, absent])
+    assert [html.count(f'class="{css}"') for css in ("src-real", "src-scenes")] == [5, 5]
+    assert [tables.anchor(column.runs()[0])[-5:] for column in (mine, untitled, toy)] == ["-here", "-here", "seed0"]
+
+
+@pytest.mark.parametrize("source", [None, "scenes"])
+def test_a_manifest_without_its_source_is_refused(tmp_path, source):
+    folder = make_run(tmp_path, "scenes", "weak_sup", source=source)
+    with pytest.raises(StudyError, match=f'{folder.name}/manifest.json: "source" is {source!r}, .*make the run again'):
+        report.load(tmp_path, "scenes", "trunk", "weak_sup")
 
 
 def test_output_is_the_same_every_time(roots):
-    first = report.table2(columns(roots), columns(roots), "classification")
+    first = tables.table2(columns(roots), columns(roots), "classification")
     report._result.cache_clear()
-    assert report.table2(columns(roots), columns(roots), "classification") == first
+    assert tables.table2(columns(roots), columns(roots), "classification") == first
 
 
 def test_runs_table_has_one_anchor_a_run_and_escapes(roots):
     make_run(roots / "runs", "voc-sample", "weak_sup")  # made here, although a recorded run exists
-    runs = report.find_runs(roots / "results") + report.find_runs(roots / "runs")
-    html = report.runs_table(runs, "runs", "runs")
+    runs = find_runs(roots / "results") + find_runs(roots / "runs")
+    html = tables.runs_table(runs, "runs", "runs")
     anchors = re.findall(r'<span id="([^"]+)"', html)
     assert len(anchors) == len(set(anchors)) == 5
     assert "voc-sample-trunk-weak_sup-seed0-here" in anchors and "scenes-trunk-weak_sup-seed0" in anchors
@@ -142,17 +168,17 @@ def test_runs_table_has_one_anchor_a_run_and_escapes(roots):
 
 def test_evolution_and_discovery(roots):
     folder = roots / "runs" / "scenes" / "trunk" / "weak_sup" / "seed0"
-    assert report.evolution(roots / "runs", "scenes", "trunk") is None
-    assert report.discovery(roots / "runs", "scenes", "trunk") is None
+    column = columns(roots)[1]
+    assert report.evolution(column) is None and report.discovery(column) is None
     (folder / "evolution.csv").write_text("epoch,class,ap,location_ap\n0,cat,0.1,0.0\n0,dog,0.3,0.2\n1,cat,0.5,0.4\n1,dog,,\n")
     (folder / "discovery.csv").write_text(
         "image,class,appearance,epoch\n1,cat,usual,0\n2,cat,usual,1\n3,cat,unusual,\n4,cat,unusual,1\n"
     )
-    curves = report.evolution(roots / "runs", "scenes", "trunk")
+    curves = report.evolution(column)
     assert curves["classification"].to_list() == pytest.approx([0.2, 0.5])
-    shares = report.discovery(roots / "runs", "scenes", "trunk")
+    shares = report.discovery(column)
     assert shares["usual (2)"].to_list() == [0.5, 1.0] and shares["unusual (2)"].to_list() == [0.0, 0.5]
-    epochs = report.discovery_epochs(roots / "runs", "scenes", "trunk")
+    epochs = report.discovery_epochs(column)
     assert epochs.loc["unusual"].to_list() == [2, 0.5, 1.0]
 
 
@@ -183,7 +209,7 @@ def test_slider_shows_one_frame_and_names_all():
 
 
 def test_outcomes_of_weak_supervision(roots):
-    table = gallery.weak_sup_table(roots / "results", "voc-sample", "trunk")
+    table = gallery.weak_sup_table(columns(roots)[0])
     counts = gallery.outcome_shares(table)
     announced = int(((table["score"] > 0) & (table["label"] != 0)).sum())
     assert sum(counts.values()) - counts["not announced"] == announced
@@ -193,25 +219,28 @@ def test_outcomes_of_weak_supervision(roots):
     assert all(gallery.names_with(table, image, "found") for image in chosen)
     first = table[(table["image"] == chosen[0]) & (table["outcome"] == "found")]
     assert first["score"].max() == table.loc[table["outcome"] == "found", "score"].groupby(table["class"]).max().max()
-    assert gallery.weak_sup_table(roots / "runs", "scenes-coco", "trunk") is None
-    assert report.NOT_ATTEMPTED in gallery.outcome_table([(roots / "runs", "scenes-coco")], "trunk")
+    missing = Column(str(roots / "runs"), "scenes-coco", "trunk")
+    assert gallery.weak_sup_table(missing) is None
+    assert NOT_ATTEMPTED in gallery.outcome_table([missing])
 
 
 def test_pictures_that_are_not_here_are_none(tmp_path):
     assert gallery.dataset_of("scenes", tmp_path) is None
     assert gallery.dataset_of("voc-sample", tmp_path) is None
-    assert gallery.evolution_maps(tmp_path, "scenes", "trunk") == {}
-    assert gallery.evolution_columns(tmp_path, "scenes", "trunk", None) == ([], [])
+    column = Column(str(tmp_path), "scenes", "trunk")
+    assert gallery.evolution_maps(column) == {}
+    assert gallery.evolution_columns(column, None) == ([], [])
     assert gallery.picture("000001") is None
     assert gallery.cards(None, None, "found", 3) == []
 
 
 def test_recorded_maps_are_laid_over_the_packaged_photograph(tmp_path):
-    folder = report.run_folder(tmp_path, "voc-sample", "trunk", "weak_sup")
+    column = Column(str(tmp_path), "voc-sample", "trunk")
+    folder = column.folder("weak_sup")
     folder.mkdir(parents=True)
     maps = np.linspace(-2, 2, 3 * 15 * 15).reshape(3, 15, 15).astype(np.float16)
     save_file({"motorcycle_left/motorbike": maps}, folder / "evolution.safetensors")
-    columns, labels = gallery.evolution_columns(tmp_path, "voc-sample", "trunk", None)
+    columns, labels = gallery.evolution_columns(column, None)
     assert labels == ["image", "epoch 0", "epoch 1", "epoch 2"]
     assert columns[0][0] == "motorbike" and len(columns[0][1]) == 4
     assert pictures.grid(columns, labels).count("<img") == 4

@@ -11,7 +11,8 @@ from wsl import profile as profiles
 from wsl.cli.main import main
 from wsl.errors import StudyError
 from wsl.evaluation.evaluate import evaluate_table
-from wsl.evaluation.predictions import ALTERNATIVES, read_run
+from wsl.evaluation.predictions import ALTERNATIVES
+from wsl.evaluation.runs import read_run
 from wsl.profile import load_profile, profile_names
 from wsl.systems import plan, study
 
@@ -88,7 +89,7 @@ def test_evolution_over_training(tiny):
 
 
 def test_box_supervised_systems_and_extent(tiny, tmp_path):
-    from wsl.evaluation.detection import RECORD, WAYS
+    from wsl.evaluation.detection import REPORTED, SCORINGS
     from wsl.systems.extent import IOUS, extent
 
     profile, runs = tiny
@@ -103,11 +104,11 @@ def test_box_supervised_systems_and_extent(tiny, tmp_path):
     assert 32 < first <= 32 * 50 + len(profile.dataset("train", runs).boxes) and later == sorted(later) and first <= later[0]
     written = extent(profile, 0, runs)
     ap = pd.read_csv(written)
-    assert len(ap) == len(WAYS) * 20 * len(IOUS) and ap["ap"].dropna().between(0, 1).all()
-    record = ap[ap["how"] == RECORD]
+    assert len(ap) == len(SCORINGS) * 20 * len(IOUS) and ap["ap"].dropna().between(0, 1).all()
+    record = ap[ap["how"] == REPORTED]
     assert (record["ap"].isna() == record["ap_coco"].isna()).all()
     assert record.pivot(index="iou", columns="class", values="ap").notna().any().sum() == record["ap"].notna().sum() / len(IOUS)
-    assert len(pd.read_csv(written.with_name("extent_samples.csv"))) == len(WAYS) * 1000
+    assert len(pd.read_csv(written.with_name("extent_samples.csv"))) == len(SCORINGS) * 1000
     mean = record.groupby("iou")["ap"].mean()
     assert mean.is_monotonic_decreasing and mean.iloc[0] > mean.iloc[-1]
     study.predict_systems(profile, [("weak_sup", 0)], runs)

@@ -36,7 +36,7 @@ examples:
 
 
 def run_compare(args: argparse.Namespace) -> int:
-    from wsl.pages import compare
+    from wsl.evaluation import compare
 
     check_measure_arguments(args)
     if len(args.tables) < 2:
@@ -53,7 +53,9 @@ def run_compare(args: argparse.Namespace) -> int:
             warn(f"{entry.source}: no row has a location (x, y); location AP is not computed")
     found = compare.compare(entries, args.tolerance, args.bootstrap, args.seed)
     if args.html:
-        compare.write_page(found, args.html, dataset.name if dataset else "")
+        from wsl.pages.compare import write_page
+
+        write_page(found, args.html, dataset.name if dataset else "")
     if args.json:
         print(json.dumps(compare.to_json(found), allow_nan=False))
     else:

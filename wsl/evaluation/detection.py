@@ -29,12 +29,12 @@ from wsl.data.dataset import Dataset
 from wsl.evaluation import metrics
 
 # How a proposal is scored from a score map, see `wsl.systems.extent.aggregations`
-WAYS = {
+SCORINGS = {
     "ring": "mean score inside, minus that in a ring around",
     "positive": "sum of probabilities inside, over the square root of the area",
     "mean": "mean score inside",
 }
-RECORD = "ring"
+REPORTED = "ring"
 
 
 @dataclass(frozen=True)
@@ -152,10 +152,10 @@ def cocoeval(detections: Detections, dataset: Dataset, ious: Sequence[float], cr
         for j in range(len(b))
     ]
     d = detections
-    extent = d.xyxy[:, 2:] - d.xyxy[:, :2] + 1
+    sides = d.xyxy[:, 2:] - d.xyxy[:, :2] + 1
     found = [
         {"id": j + 1, "image_id": int(d.image[j]) + 1, "category_id": int(d.cls[j]) + 1, "score": float(d.score[j])}
-        | {"bbox": [*d.xyxy[j, :2], *extent[j]], "area": extent[j].prod(), "iscrowd": 0}
+        | {"bbox": [*d.xyxy[j, :2], *sides[j]], "area": sides[j].prod(), "iscrowd": 0}
         for j in range(len(d.image))
     ]
     ap = np.full((len(ious), len(dataset.classes)), np.nan)

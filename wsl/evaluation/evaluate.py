@@ -1,16 +1,19 @@
 """From a predictions table to average precision, for any system: ours or an outsider's.
 
     our table (with label and distance)          -> from_table        \\
-                                                                        Scored -> evaluate -> one row a class
-                                                                        + mAP
+                                                                        Scored -> measures -> paired_difference
     any table (image, class, score, x, y) + data -> from_predictions  /
+
+`measures` takes the tables of all seeds of a system; `evaluate` shows those of one table, a row a class.
 
     >>> frame = evaluate_table(predictions.read("results/.../predictions.parquet"))  # doctest: +SKIP
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -23,6 +26,33 @@ TOLERANCE = 18.0  # pixels (the paper, section 4.2)
 RANKINGS = ("score", "score_max")
 MAPPINGS = {"stretch": "", "centre": "_centre"}  # name of the point mapping -> suffix of its columns
 MEAN = "mAP"  # name of the last row of every result
+METRICS = ("classification", "location")
+RESAMPLES = 1000
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What tables must share to be averaged or compared: N images and K classes, in their order, and the labels."""
+
+    images: tuple[str, ...]
+    classes: tuple[str, ...]
+    labels: np.ndarray  # (N, K) int8 in {-1, 0, +1}
+
+    def differs(self, other: Truth) -> str:
+        """What parts this truth from another, in words; "" if nothing does."""
+        for mine, theirs, what in ((self.images, other.images, "images"), (self.classes, other.classes, "classes")):
+            if mine != theirs:
+                if len(mine) != len(theirs):
+                    return f"{len(mine)} {what} against {len(theirs)}"
+                order = "the same {} in another order" if set(mine) == set(theirs) else "other {}"
+                a, b = next((a, b) for a, b in zip(mine, theirs, strict=True) if a != b)
+                return f"{order.format(what)}, the first {a!r} against {b!r}"
+        unlike = np.argwhere(self.labels != other.labels)
+        if not len(unlike):
+            return ""
+        n, k = unlike[0]
+        labels = f"{self.labels[n, k]} against {other.labels[n, k]}"
+        return f"{len(unlike)} other labels, the first of image {self.images[n]}, class {self.classes[k]}: {labels}"
 
 
 @dataclass(frozen=True)
@@ -35,6 +65,11 @@ class Scored:
     labels: np.ndarray  # (N, K) int8 in {-1, 0, +1}
     distance: np.ndarray | None  # (N, K) float64 pixels from point to nearest box; None: no locations at all
     missing: int = 0  # (image, class) pairs without a row
+    source: str = "predictions"  # the run or file, named in errors
+
+    @property
+    def truth(self) -> Truth:
+        return Truth(self.images, self.classes, self.labels)
 
     def hits(self, tolerance: float) -> np.ndarray | None:
         """(N, K) bool. A missing point misses, except at infinite tolerance, where location AP is AP."""
@@ -49,7 +84,7 @@ def from_predictions(df: pd.DataFrame, dataset: Dataset, source: str = "predicti
     """Any validated table (`predictions.read`) and the data set that it was made for."""
     aligned = predictions.align(df, dataset, source)
     distance = None if aligned.points is None else box_distance(aligned.points, dataset)
-    return Scored(dataset.classes, dataset.images, aligned.scores, dataset.labels, distance, aligned.missing)
+    return Scored(dataset.classes, dataset.images, aligned.scores, dataset.labels, distance, aligned.missing, source)
 
 
 def from_table(
@@ -94,144 +129,219 @@ def from_table(
     distance = laid_out(column, np.float64)
     located = not np.isnan(distance).all()
     scores, labels = laid_out(ranking, np.float64), laid_out("label", np.int8)
-    return Scored(classes, images, scores, labels, distance if located else None)
+    return Scored(classes, images, scores, labels, distance if located else None, source=source)
+
+
+# ---- measures and their differences
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One metric of one system over its seeds, 0..1."""
+
+    value: float  # mean over seeds of the mean over classes
+    low: float  # 95% bootstrap interval over test images, as all of these
+    high: float
+    seeds: dict[int, float]  # each seed's own value
+    classes: pd.DataFrame  # by class: ap, low, high
+    samples: np.ndarray  # (B,) `value` in each resample
+    class_samples: np.ndarray  # (B, K)
+    truth: Truth
+    resamples: tuple[int, int]  # how many, and their seed: the same pair draws the same images
+    source: str
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One measure minus another on the same images, classes, labels, seeds and resamples; 0..1, or points."""
+
+    value: float
+    low: float  # 95% interval of the paired bootstrap over test images
+    high: float
+    seeds: dict[int, float]  # each seed's own difference
+    classes: pd.DataFrame  # by class: gain, low, high
+    samples: np.ndarray  # (B,)
+    class_samples: np.ndarray  # (B, K)
+
+    def in_points(self) -> Difference:
+        """The same in percentage points."""
+        seeds = {seed: 100 * value for seed, value in self.seeds.items()}
+        scaled = (100 * part for part in (self.value, self.low, self.high))
+        return Difference(*scaled, seeds, 100 * self.classes, 100 * self.samples, 100 * self.class_samples)
+
+
+class ByMetric(NamedTuple):
+    """Measures, or differences; None without locations."""
+
+    classification: Measure | Difference
+    location: Measure | Difference | None
+
+
+def check_same_truth(several: Iterable[Scored]) -> None:
+    """Refuse tables that differ in images, classes or labels."""
+    first, *others = [*several] or [None]
+    for other in others:
+        _refuse(first, other, first.truth.differs(other.truth))
+
+
+def _refuse(a: Scored | Measure, b: Scored | Measure, what: str) -> None:
+    if what:
+        raise StudyError(
+            f"{a.source} and {b.source}: {what}; only the same images, classes, labels and seeds can be averaged or "
+            f"compared: make both again on the same data"
+        )
+
+
+def measures(
+    scored: Mapping[int, Scored],
+    tolerance: float = TOLERANCE,
+    definition: str = "voc2010",
+    n_bootstrap: int = RESAMPLES,
+    seed: int = 0,
+) -> ByMetric:
+    """Classification and location of one system, from the table of each of its seeds {seed: table}.
+
+    In each resample the images drawn are the same for every seed. Without resamples the intervals are NaN.
+    StudyError if the tables differ in images, classes or labels.
+    """
+    check_same_truth(scored.values())
+    hits = [s.hits(tolerance) for s in scored.values()]
+    pairs = list(zip(scored.values(), hits, strict=True))
+    drawn = [metrics.bootstrap(s.scores, s.labels, h, n_bootstrap, seed, definition) for s, h in pairs] if n_bootstrap else []
+    found = []
+    for which in (0, 1):
+        if which == 1 and any(h is None for h in hits):
+            found.append(None)
+            continue
+        values = [metrics.per_class(s.scores, s.labels, h if which else None, definition) for s, h in pairs]
+        found.append(_measure(scored, values, [resample[which] for resample in drawn], (n_bootstrap, seed)))
+    return ByMetric(*found)
+
+
+def _measure(scored: Mapping[int, Scored], values: list[np.ndarray], samples: list[np.ndarray], resamples) -> Measure:
+    """From each seed's AP by class (K,) and its resamples (B, K) to their means over seeds."""
+    ap = np.mean(values, axis=0)
+    by_class = np.mean(samples, axis=0) if samples else np.empty((0, len(ap)))
+    value, means = metrics.mean(ap), metrics.mean(by_class)
+    low, high = (end.clip(0, 1) for end in metrics.interval(by_class, ap))
+    first = next(iter(scored.values()))
+    table = pd.DataFrame({"ap": ap, "low": low, "high": high}, index=pd.Index(first.classes, name="class"))
+    seeds = {seed: metrics.mean(v) for seed, v in zip(scored, values, strict=True)}
+    return Measure(
+        value, *np.clip(metrics.ends(means, value), 0, 1), seeds, table, means, by_class, first.truth, resamples, first.source
+    )
+
+
+def paired_difference(a: Measure, b: Measure) -> Difference:
+    """a minus b with its 95% interval, over all classes and by class: the only place where two systems are compared.
+
+    StudyError, naming both, unless images, classes, labels, seeds and resamples are the same: what is drawn apart has
+    no paired interval.
+    """
+    what = a.truth.differs(b.truth)
+    if not what and a.seeds.keys() != b.seeds.keys():
+        what = " against ".join(f"seed{'s' * (len(m.seeds) > 1)} {', '.join(map(str, m.seeds))}" for m in (a, b))
+    if not what and a.resamples != b.resamples:
+        what = " against ".join(f"{n} resamples from seed {seed}" for n, seed in (a.resamples, b.resamples))
+    _refuse(a, b, what)
+    gain, by_class = a.classes["ap"] - b.classes["ap"], a.class_samples - b.class_samples
+    low, high = metrics.interval(by_class, gain.to_numpy())
+    classes = pd.DataFrame({"gain": gain, "low": low, "high": high})
+    value, samples = a.value - b.value, a.samples - b.samples
+    seeds = {seed: own - b.seeds[seed] for seed, own in a.seeds.items()}
+    return Difference(value, *metrics.ends(samples, value), seeds, classes, samples, by_class)
+
+
+def rows(one: Measure | Difference) -> pd.DataFrame:
+    """value by class, then over all (`MEAN`); with low and high where there are resamples."""
+    table = one.classes.set_axis(["value", "low", "high"], axis=1)
+    table.loc[MEAN] = one.value, one.low, one.high
+    return table if len(one.samples) else table[["value"]]
 
 
 def evaluate(
-    scored: Scored, tolerance: float = TOLERANCE, kind: str = "voc2010", n_bootstrap: int = 0, seed: int = 0
+    scored: Scored, tolerance: float = TOLERANCE, definition: str = "voc2010", n_bootstrap: int = 0, seed: int = 0
 ) -> pd.DataFrame:
     """One row a class and a last row "mAP": class, n_pos, ap, location_ap, in 0..1.
 
     n_bootstrap > 0 adds ap_low, ap_high, location_ap_low, location_ap_high: 95% intervals over images. NaN:
     class without positives, or no locations. mAP is the mean over the classes that have positives.
     """
-    hits = scored.hits(tolerance)
     n_positive = (scored.labels > 0).sum(axis=0)
     frame = pd.DataFrame({"class": [*scored.classes, MEAN], "n_pos": [*n_positive, n_positive.sum()]})
-    samples = (None, None)
-    if n_bootstrap:
-        samples = metrics.bootstrap(scored.scores, scored.labels, hits, n_bootstrap, seed, kind)
-    for name, which in (("ap", 0), ("location_ap", 1)):
-        located = which == 0 or hits is not None
-        frame[name] = np.nan
-        if located:
-            frame[name] = metrics.with_mean(
-                metrics.per_class(scored.scores, scored.labels, hits if which else None, kind)
-            )
-        if n_bootstrap:
-            frame[[f"{name}_low", f"{name}_high"]] = np.nan
-            if located:
-                low, high = metrics.interval(metrics.with_mean(samples[which]), frame[name].to_numpy())
-                frame[f"{name}_low"], frame[f"{name}_high"] = low.clip(0, 1), high.clip(0, 1)
+    suffixes = {"value": "", "low": "_low", "high": "_high"} if n_bootstrap else {"value": ""}
+    for name, one in zip(("ap", "location_ap"), measures({0: scored}, tolerance, definition, n_bootstrap, seed), strict=True):
+        for column, suffix in suffixes.items():
+            frame[name + suffix] = np.nan if one is None else rows(one)[column].to_numpy()
     return frame
 
 
 def evaluate_table(
     df: pd.DataFrame,
     tolerance: float = TOLERANCE,
-    kind: str = "voc2010",
+    definition: str = "voc2010",
     ranking: str = "score",
     mapping: str = "stretch",
     n_bootstrap: int = 0,
     seed: int = 0,
 ) -> pd.DataFrame:
     """`evaluate` on one of our own tables."""
-    return evaluate(from_table(df, ranking, mapping), tolerance, kind, n_bootstrap, seed)
+    return evaluate(from_table(df, ranking, mapping), tolerance, definition, n_bootstrap, seed)
 
 
-def compare(
-    a: pd.DataFrame,
-    b: pd.DataFrame,
-    tolerance: float = TOLERANCE,
-    kind: str = "voc2010",
-    ranking: str = "score",
-    mapping: str = "stretch",
-    n_bootstrap: int = 1000,
-    seed: int = 0,
-) -> pd.DataFrame:
-    """b - a for two of our own tables on the same data: class (last row "mAP"), ap, location_ap, each with
-    _low, _high.
-
-    95% intervals of the paired bootstrap: both tables see the same resamples of the images.
-    """
-    first = from_table(a, ranking, mapping, source="first table")
-    second = from_table(b, ranking, mapping, first.images, first.classes, source="second table")
-    return compare_scored(first, second, tolerance, kind, n_bootstrap, seed)
-
-
-def compare_scored(
-    a: Scored,
-    b: Scored,
-    tolerance: float = TOLERANCE,
-    kind: str = "voc2010",
-    n_bootstrap: int = 1000,
-    seed: int = 0,
-) -> pd.DataFrame:
-    """`compare` for tables already laid out on the same images and classes."""
-    if a.images != b.images or a.classes != b.classes or not np.array_equal(a.labels, b.labels):
-        raise StudyError("the two tables differ in images, classes or labels; compare runs on the same data")
-    differences = metrics.paired_bootstrap(
-        (a.scores, a.hits(tolerance)), (b.scores, b.hits(tolerance)), a.labels, n_bootstrap, seed, kind
-    )
-    frame = pd.DataFrame({"class": [*a.classes, MEAN]})
-    for name, difference in zip(("ap", "location_ap"), differences, strict=True):
-        for suffix, values in zip(("", "_low", "_high"), difference or (np.nan,) * 3, strict=True):
-            frame[name + suffix] = values
-    return frame
-
-
-# ---- what `wsl evaluate` prints
+# ---- what `wsl evaluate` and `wsl compare` print
 
 
 def to_json(frame: pd.DataFrame, scored: Scored, tolerance: float) -> dict:
     """The object that `wsl evaluate --json` prints: 0..1, full precision, None for NaN."""
-
-    def section(name: str) -> dict:
-        classes, last = frame.iloc[:-1], frame.iloc[-1]
-        out = {
-            "mAP": _none(last[name]),
-            "AP": dict(zip(classes["class"], map(_none, classes[name]), strict=True)),
-        }
-        if f"{name}_low" in frame:
-            pair = [f"{name}_low", f"{name}_high"]
-            out["mAP_interval"] = _pair(last[pair])
-            intervals = map(_pair, classes[pair].to_numpy())
-            out["AP_interval"] = dict(zip(classes["class"], intervals, strict=True))
-        return out
-
     return {
-        "classification": section("ap"),
-        "location": None if scored.distance is None else section("location_ap"),
+        "classification": json_section(_rows_of(frame, "ap")),
+        "location": None if scored.distance is None else json_section(_rows_of(frame, "location_ap")),
         "n_images": len(scored.images),
         "missing": scored.missing,
         "tolerance": "inf" if np.isinf(tolerance) else tolerance,
     }
 
 
-def _none(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)
+def json_section(table: pd.DataFrame) -> dict:
+    """One metric in JSON, from `rows`."""
+
+    def pair(low: float, high: float) -> list[float] | None:
+        return None if np.isnan(low) else [float(low), float(high)]
+
+    values = {name: None if np.isnan(value) else float(value) for name, value in table["value"].items()}
+    out = {"mAP": values.pop(MEAN), "AP": values}
+    if "low" in table:
+        pairs = {name: pair(*ends) for name, ends in zip(table.index, table[["low", "high"]].to_numpy(), strict=True)}
+        out |= {"mAP_interval": pairs.pop(MEAN), "AP_interval": pairs}
+    return out
 
 
-def _pair(values) -> list[float] | None:
-    low, high = values
-    return None if np.isnan(low) else [float(low), float(high)]
+def _rows_of(frame: pd.DataFrame, name: str) -> pd.DataFrame:
+    """`rows` again, out of the frame of `evaluate`."""
+    names = {name: "value", f"{name}_low": "low", f"{name}_high": "high"}
+    table = frame.set_index("class").rename(columns=names)
+    return table[[column for column in names.values() if column in table]]
 
 
 def to_text(frame: pd.DataFrame) -> str:
     """The table that `wsl evaluate` prints: AP in percent, intervals in brackets, "-" where there is none."""
-
-    def cell(row, name: str) -> str:
-        if np.isnan(row[name]):
-            return "-"
-        text = f"{100 * row[name]:.1f}"
-        if f"{name}_low" in frame:
-            text += f" [{100 * row[f'{name}_low']:.1f}, {100 * row[f'{name}_high']:.1f}]"
-        return text
-
+    tables = [_rows_of(frame, name) for name in ("ap", "location_ap")]
     lines = [("class", "positives", "AP %", "location AP %")]
-    lines += [
-        (r["class"], str(r["n_pos"]), cell(r, "ap"), cell(r, "location_ap")) for _, r in frame.iterrows()
-    ]
+    lines += [(r["class"], str(r["n_pos"]), *(percent(t.loc[r["class"]]) for t in tables)) for _, r in frame.iterrows()]
+    return text_table(lines)
+
+
+def percent(row: pd.Series, sign: str = "", interval: bool = True) -> str:
+    """A row of `rows` in percent: "93.5 [92.6, 94.3]"; sign: "+" for a difference."""
+    if np.isnan(row["value"]):
+        return "-"
+    numbers = [f"{100 * row[name]:{sign}.1f}" for name in ("value", "low", "high") if name in row]
+    return f"{numbers[0]} [{numbers[1]}, {numbers[2]}]" if interval and len(numbers) > 1 else numbers[0]
+
+
+def text_table(lines: list[tuple[str, ...]]) -> str:
+    """Lines of cells in columns, with rules below the head and above the last line."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     text = ["  ".join([w[0].ljust(widths[0]), *map(str.rjust, w[1:], widths[1:])]) for w in lines]
     rule = "-" * len(text[0])

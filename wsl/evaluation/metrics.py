@@ -1,4 +1,4 @@
-"""Average precision for classification and for location, and bootstrap intervals. Pure numpy.
+"""Average precision for classification and for location, and bootstrap intervals: numpy, and scipy for the bootstrap.
 
 The number of record is the PASCAL VOC devkit's of 2010 and later: images are ranked by score (stable: ties
 keep the order of the list), images labelled 0 are dropped, and AP is the area under the precision-recall
@@ -24,20 +24,20 @@ import numpy as np
 
 from wsl.errors import StudyError
 
-KINDS = ("voc2010", "voc2007", "sklearn", "coco101")
+DEFINITIONS = ("voc2010", "voc2007", "sklearn", "coco101")
 
 
-def average_precision(scores: np.ndarray, labels: np.ndarray, kind: str = "voc2010") -> float:
+def average_precision(scores: np.ndarray, labels: np.ndarray, definition: str = "voc2010") -> float:
     """AP of one class. scores (N,) float, -inf = missing = last; labels (N,) in {-1, 0, +1}, 0 = dropped.
 
-    kind: "voc2010" (number of record), "voc2007" (11 points), "sklearn" (steps, ties as one threshold, no
+    definition: "voc2010" (number of record), "voc2007" (11 points), "sklearn" (steps, ties as one threshold, no
     envelope), "coco101" (101 points). NaN if no label is +1.
     """
-    return location_average_precision(scores, labels, np.ones(len(labels), bool), kind)
+    return location_average_precision(scores, labels, np.ones(len(labels), bool), definition)
 
 
 def location_average_precision(
-    scores: np.ndarray, labels: np.ndarray, hits: np.ndarray, kind: str = "voc2010"
+    scores: np.ndarray, labels: np.ndarray, hits: np.ndarray, definition: str = "voc2010"
 ) -> float:
     """Location AP of one class; hits (N,) bool: the predicted point is in a grown box of the class."""
     scores, labels, hits = (np.asarray(a) for a in (scores, labels, hits))
@@ -45,8 +45,8 @@ def location_average_precision(
         raise ValueError(
             f"scores {scores.shape}, labels {labels.shape} and hits {hits.shape} must be one (N,)"
         )
-    if kind not in KINDS:
-        raise StudyError(f"kind of average precision {kind!r} is unknown; expected one of {', '.join(KINDS)}")
+    if definition not in DEFINITIONS:
+        raise StudyError(f"definition of average precision {definition!r} is unknown; expected one of {', '.join(DEFINITIONS)}")
     order = _ranking(scores, labels)
     positive = labels[order] > 0
     n_positive = np.count_nonzero(positive)
@@ -54,16 +54,16 @@ def location_average_precision(
         return float("nan")
     tp = np.cumsum(positive & hits[order].astype(bool))
     precision, recall = tp / np.arange(1, len(order) + 1), tp / n_positive
-    if kind == "sklearn":
+    if definition == "sklearn":
         ranked = scores[order]
         ends = np.append(
             np.flatnonzero(ranked[1:] != ranked[:-1]), len(order) - 1
         )  # last of each distinct score
         return float(np.sum(np.diff(recall[ends], prepend=0.0) * precision[ends]))
     envelope = np.maximum.accumulate(precision[::-1])[::-1]
-    if kind == "voc2010":
+    if definition == "voc2010":
         return float(np.sum(np.diff(recall, prepend=0.0) * envelope))
-    points = np.arange(11) / 10 if kind == "voc2007" else np.linspace(0, 1, 101)
+    points = np.arange(11) / 10 if definition == "voc2007" else np.linspace(0, 1, 101)
     first = np.searchsorted(recall, points, side="left")  # first rank that reaches each recall
     return float(np.mean(np.append(envelope, 0.0)[first]))
 
@@ -77,12 +77,12 @@ def _ranking(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def per_class(
-    scores: np.ndarray, labels: np.ndarray, hits: np.ndarray | None = None, kind: str = "voc2010"
+    scores: np.ndarray, labels: np.ndarray, hits: np.ndarray | None = None, definition: str = "voc2010"
 ) -> np.ndarray:
     """(K,) AP, or location AP if `hits` is given; all arrays (N, K)."""
     hits = np.ones(labels.shape, bool) if hits is None else hits
     return np.array([
-        location_average_precision(s, y, h, kind) for s, y, h in zip(scores.T, labels.T, hits.T, strict=True)
+        location_average_precision(s, y, h, definition) for s, y, h in zip(scores.T, labels.T, hits.T, strict=True)
     ])  # fmt: skip
 
 
@@ -107,14 +107,6 @@ class Resamples(NamedTuple):
     location_ap: np.ndarray | None  # (B, K)
 
 
-class Difference(NamedTuple):
-    """AP of b minus AP of a, with a 95% interval over shared resamples: each class, then the mean."""
-
-    value: np.ndarray  # (K+1,)
-    low: np.ndarray  # (K+1,)
-    high: np.ndarray  # (K+1,)
-
-
 def resample_counts(n_images: int, n: int, seed: int, chunk: int = 128) -> Iterator[np.ndarray]:
     """Bootstrap over images: how often each image occurs, (N, b) float32, in blocks of b <= chunk resamples.
 
@@ -135,7 +127,7 @@ def bootstrap(
     hits: np.ndarray | None = None,
     n: int = 1000,
     seed: int = 0,
-    kind: str = "voc2010",
+    definition: str = "voc2010",
 ) -> Resamples:
     """AP and, with `hits`, location AP of n resamples of the images; scores, labels and hits are (N, K).
 
@@ -143,8 +135,8 @@ def bootstrap(
     Precision is wanted at positives only, so a sparse matrix sums the weights of the images between one
     positive and the next, for a block of resamples at a time; the result is exact.
     """
-    if kind != "voc2010":
-        return bootstrap_loop(scores, labels, hits, n, seed, kind)
+    if definition != "voc2010":
+        return bootstrap_loop(scores, labels, hits, n, seed, definition)
     classes = [Ranked.of(scores[:, k], labels[:, k], None if hits is None else hits[:, k])
                for k in range(labels.shape[1])]  # fmt: skip
     blocks = [[c.weighted_ap(counts) for c in classes] for counts in resample_counts(len(labels), n, seed)]
@@ -192,20 +184,15 @@ class Ranked(NamedTuple):
         return out
 
 
-def bootstrap_loop(scores, labels, hits, n=1000, seed=0, kind="voc2010") -> Resamples:
-    """The plain way, for the other kinds of AP: rank every resample anew."""
+def bootstrap_loop(scores, labels, hits, n=1000, seed=0, definition="voc2010") -> Resamples:
+    """The plain way, for the other definitions of AP: rank every resample anew."""
     ap, location = [], []
     for counts in resample_counts(len(labels), n, seed, chunk=1):
         drawn = np.repeat(np.arange(len(labels)), counts[:, 0].astype(np.int64))
-        ap.append(per_class(scores[drawn], labels[drawn], None, kind))
+        ap.append(per_class(scores[drawn], labels[drawn], None, definition))
         if hits is not None:
-            location.append(per_class(scores[drawn], labels[drawn], hits[drawn], kind))
+            location.append(per_class(scores[drawn], labels[drawn], hits[drawn], definition))
     return Resamples(np.array(ap), np.array(location) if hits is not None else None)
-
-
-def with_mean(ap: np.ndarray) -> np.ndarray:
-    """Append mAP to the classes: (..., K) -> (..., K+1)."""
-    return np.concatenate([ap, np.asarray(mean(ap))[..., None]], axis=-1)
 
 
 def interval(samples: np.ndarray, value: np.ndarray, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
@@ -226,28 +213,7 @@ def interval(samples: np.ndarray, value: np.ndarray, level: float = 0.95) -> tup
     return low, high
 
 
-def paired_bootstrap(
-    a: tuple[np.ndarray, np.ndarray | None],
-    b: tuple[np.ndarray, np.ndarray | None],
-    labels: np.ndarray,
-    n: int = 1000,
-    seed: int = 0,
-    kind: str = "voc2010",
-) -> tuple[Difference, Difference | None]:
-    """Difference b - a in AP and in location AP (None unless both have hits), each class and the mean.
-
-    a, b: (scores, hits or None), arrays (N, K) on the same images. Both see the same resamples.
-    """
-    samples_a, samples_b = (bootstrap(scores, labels, hits, n, seed, kind) for scores, hits in (a, b))
-    differences = []
-    for which in (0, 1):  # AP, location AP
-        if samples_a[which] is None or samples_b[which] is None:
-            differences.append(None)
-            continue
-        value_a, value_b = (
-            with_mean(per_class(scores, labels, hits if which else None, kind)) for scores, hits in (a, b)
-        )
-        value = value_b - value_a
-        low, high = interval(with_mean(samples_b[which]) - with_mean(samples_a[which]), value)
-        differences.append(Difference(value, low, high))
-    return tuple(differences)
+def ends(samples: np.ndarray, value: float) -> tuple[float, float]:
+    """`interval` of one number from its samples (B,)."""
+    low, high = interval(samples[:, None], np.array([value]))
+    return float(low[0]), float(high[0])

@@ -4,8 +4,6 @@ Needed columns: image, class, score, x, y. Our own runs carry more (see `SCHEMA`
 evaluated without the data set. Row order: image order of the data set, then class order. An absent row is
 legal: the image is then ranked last for that class. A system without locations leaves x and y empty in every
 row.
-
-A run is a folder `<root>/<profile>/<trunk>/<system>/seed<k>/` with `predictions.parquet` and `manifest.json`.
 """
 
 from __future__ import annotations
@@ -24,13 +22,9 @@ import pyarrow.parquet as pq
 
 from wsl.data.dataset import Dataset, box_distance
 from wsl.errors import StudyError
-from wsl.files import sha256, whole_file
+from wsl.files import whole_file
 
 NEEDED = ("image", "class", "score", "x", "y")
-# What of a manifest is the same whenever a run is made again, and so lies in the table itself: its bytes are then the same, too
-IDENTITY = (
-    "profile", "title", "source", "trunk", "system", "seed", "locates", "parameters", "data", "weights_sha256", "head_sha256"
-)  # fmt: skip
 
 
 def _field(name: str, dtype: pa.DataType, description: str) -> pa.Field:
@@ -221,52 +215,6 @@ def write(df: pd.DataFrame, path: str | Path, manifest: dict | None = None) -> N
         pq.write_table(table.replace_schema_metadata(metadata), temporary, compression="zstd", compression_level=19,
                        use_dictionary=[name for name in schema.names if name not in SCORES],
                        use_byte_stream_split=[name for name in schema.names if name in SCORES])
-
-
-# ---- runs
-
-
-def write_run(folder: str | Path, df: pd.DataFrame, manifest: dict) -> None:
-    """Write predictions.parquet, with the manifest's `IDENTITY` in its metadata, and manifest.json. The manifest comes
-    last: a run without one is not whole."""
-    folder = Path(folder)
-    (folder / "manifest.json").unlink(missing_ok=True)
-    write(df, folder / "predictions.parquet", {key: manifest[key] for key in IDENTITY if key in manifest})
-    manifest = {**manifest, "predictions_sha256": sha256(folder / "predictions.parquet")}
-    with whole_file(folder / "manifest.json") as temporary:
-        temporary.write_text(json.dumps(manifest, indent=2) + "\n")
-
-
-def read_run(folder: str | Path) -> tuple[pd.DataFrame, dict]:
-    """(table, manifest) of a run; the table must be the one that the manifest was written for."""
-    folder = Path(folder)
-    manifest = read_manifest(folder)
-    path = folder / "predictions.parquet"
-    df = read(path)
-    if manifest.get("predictions_sha256", sha256(path)) != sha256(path):
-        raise StudyError(f"{path}: is not the table that manifest.json was written for; make the run again")
-    return df, manifest
-
-
-def read_manifest(folder: str | Path) -> dict:
-    path = Path(folder) / "manifest.json"
-    try:
-        return json.loads(path.read_text())
-    except FileNotFoundError:
-        raise StudyError(f"{path}: no such file: the run was not finished; make it again") from None
-    except (OSError, ValueError) as error:
-        raise StudyError(f"{path}: cannot be read ({error}); make the run again") from None
-
-
-def find_runs(root: str | Path) -> pd.DataFrame:
-    """Whole runs at `<root>/<profile>/<trunk>/<system>/seed<k>/`: profile, trunk, system, seed (int), path
-    (Path)."""
-    rows = []
-    for manifest in sorted(Path(root).glob("*/*/*/seed*/manifest.json")):
-        *_, profile, trunk, system, seed, _ = manifest.parts
-        if seed[4:].isdigit() and (manifest.parent / "predictions.parquet").is_file():
-            rows.append((profile, trunk, system, int(seed[4:]), manifest.parent))
-    return pd.DataFrame(rows, columns=["profile", "trunk", "system", "seed", "path"])
 
 
 # ---- table and data set

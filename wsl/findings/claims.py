@@ -14,12 +14,13 @@ resampled images, means over seeds), each seed's own value, and an outcome:
     True
 
 All tests of a claim must hold for "reproduced"; one that is contradicted makes it "not reproduced"; else it is
-"inconclusive". Real photographs decide where they have runs; scenes alone give at most "holds on scenes".
+"inconclusive". Photographs decide where they have runs, generated scenes alone give at most "holds on scenes"; which of
+the two a run is, its manifest says.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from math import comb
 
@@ -27,7 +28,9 @@ import numpy as np
 import pandas as pd
 
 from wsl.evaluation import metrics
-from wsl.findings import results as report
+from wsl.evaluation.evaluate import RESAMPLES, Difference
+from wsl.evaluation.runs import GENERATED, REAL, Run
+from wsl.findings import results
 
 REPRODUCED, NOT_REPRODUCED = "reproduced", "not reproduced"
 INCONCLUSIVE = "inconclusive (interval too wide)"
@@ -58,7 +61,7 @@ class Evidence:
     seeds: tuple[float, ...]
     outcome: bool | None
     data: str  # the data set's name before people
-    href: str  # the run that it rests on
+    run: Run  # that it rests on
     unit: str = "points"
     note: str = ""
     layout: str = ""  # "voc" or "coco"
@@ -72,14 +75,12 @@ class Rule:
     label: str
     low: float = -np.inf
     high: float = np.inf
-    contradicted_below: float | None = None  # where it differs from `low`: "about 1 point" is refuted by a loss
 
     def outcome(self, value: float, low: float, high: float, seeds: tuple[float, ...]) -> bool | None:
         """True, False or None (see the module) for an interval [low, high] and the seeds' own values."""
         if np.isnan([value, low, high]).any():
             return None
-        below = self.low if self.contradicted_below is None else self.contradicted_below
-        if high < below or low > self.high:
+        if high < self.low or low > self.high:
             return False
         inside = low > self.low and high < self.high
         return True if inside and all(self.low < seed < self.high for seed in seeds) else None
@@ -90,7 +91,7 @@ class Rule:
         return f"whole interval of {self.label} {' and '.join(ends)}"
 
 
-Test = Callable[[report.Column], Evidence | None]  # None: a run that it needs is not there
+Test = Callable[[results.Column], Evidence | None]  # None: a run that it needs is not there
 
 
 # ---------------------------------------------------------------- tests: a column of runs -> Evidence
@@ -99,12 +100,12 @@ Test = Callable[[report.Column], Evidence | None]  # None: a run that it needs i
 def difference(a: str, b: str, metric: str, rule: Rule) -> Test:
     """mAP of system `a` minus that of `b`, judged by `rule`."""
 
-    def test(column: report.Column) -> Evidence | None:
+    def test(column: results.Column) -> Evidence | None:
         pair = _pair(column, a, b, metric)
         if pair is None:
             return None
-        x, y = (getattr(result, metric) for result in pair)
-        return _evidence(rule, pair[0], 100 * (x.value - y.value), 100 * (x.samples - y.samples), _by_seed(x, y))
+        d = results.difference(*pair, metric)
+        return _evidence(rule, pair[0], d.value, d.samples, tuple(d.seeds.values()) if len(d.seeds) > 1 else ())
 
     return _described(test, rule.say())
 
@@ -118,7 +119,7 @@ def size(a: str, b: str, points: float, label: str) -> Test:
     low, high = ABOUT[0] * points, ABOUT[1] * points
     rule = Rule(label, low=0)
 
-    def test(column: report.Column) -> Evidence | None:
+    def test(column: results.Column) -> Evidence | None:
         found = difference(a, b, "classification", rule)(column)
         if found is None:
             return None
@@ -137,18 +138,18 @@ def every_class(a: str, b: str) -> Test:
     no true gain negative, a class would lose with a probability of at most one half).
     """
 
-    def test(column: report.Column) -> Evidence | None:
+    def test(column: results.Column) -> Evidence | None:
         pair = _pair(column, a, b, "classification")
         if pair is None:
             return None
-        x, y = (result.classification for result in pair)
-        gain, reach = report.simultaneous(x, y)
+        d = results.difference(*pair)
+        gain, reach = results.simultaneous(d)
         losers = gain.index[gain + reach < 0]
         outcome = True if (gain - reach > 0).all() else None
         if len(losers) or _binomial_tail(len(gain), int((gain < 0).sum())) < 0.05:
             outcome = False
         note = f"{(gain > 0).sum()} of {len(gain)} classes gain; beyond doubt {(gain - reach > 0).sum()} gain, {len(losers)} lose"
-        share = 100 * (x.class_samples - y.class_samples > 0)[:, ~np.isnan(x.classes["ap"])].mean(axis=1)
+        share = 100 * (d.class_samples > 0)[:, d.classes["gain"].notna()].mean(axis=1)
         found = _evidence(Rule("share of classes that gain"), pair[0], 100 * float((gain > 0).mean()), share, (), "%")
         return replace(found, low=max(0.0, found.low), high=min(100.0, found.high), outcome=outcome, note=note)
 
@@ -158,12 +159,11 @@ def every_class(a: str, b: str) -> Test:
 def contrast(a: str, b: str, classes: tuple[str, ...], rule: Rule) -> Test:
     """Mean gain in AP of `a` over `b` in `classes`, minus that in all the others."""
 
-    def test(column: report.Column) -> Evidence | None:
+    def test(column: results.Column) -> Evidence | None:
         pair = _pair(column, a, b, "classification")
         if pair is None:
             return None
-        x, y = (result.classification for result in pair)
-        return _contrast(rule, pair[0], classes, x, y)
+        return _contrast(rule, pair[0], classes, results.difference(*pair))
 
     return _described(test, rule.say())
 
@@ -171,26 +171,24 @@ def contrast(a: str, b: str, classes: tuple[str, ...], rule: Rule) -> Test:
 def context_gap(classes: tuple[str, ...], rule: Rule) -> Test:
     """Classification AP minus location AP of weak supervision: its mean over `classes` minus that over the others."""
 
-    def test(column: report.Column) -> Evidence | None:
+    def test(column: results.Column) -> Evidence | None:
         result = column.load("weak_sup")
-        if result is None or result.location is None:
-            return None
-        return _contrast(rule, result, classes, result.classification, result.location)
+        lost = results.location_loss(result) if result else None
+        return _contrast(rule, result, classes, lost) if lost else None
 
     return _described(test, rule.say())
 
 
-def _contrast(rule, result, classes, x: report.Measure, y: report.Measure) -> Evidence | None:
-    chosen = x.classes.index.isin(classes) & x.classes["ap"].notna().to_numpy()
-    others = ~x.classes.index.isin(classes) & x.classes["ap"].notna().to_numpy()
+def _contrast(rule, result, classes, d: Difference) -> Evidence | None:
+    valid = d.classes["gain"].notna().to_numpy()
+    chosen, others = d.classes.index.isin(classes) & valid, ~d.classes.index.isin(classes) & valid
     if not chosen.any() or not others.any():
         return None
 
     def gap(by_class):  # (..., K) -> (...): NaN where a resample has no positive of a class
         return metrics.mean(by_class[..., chosen]) - metrics.mean(by_class[..., others])
 
-    gain = 100 * (x.classes["ap"] - y.classes["ap"]).to_numpy()
-    return _evidence(rule, result, gap(gain), gap(100 * (x.class_samples - y.class_samples)), ())
+    return _evidence(rule, result, gap(d.classes["gain"].to_numpy()), gap(d.class_samples), ())
 
 
 def earlier(rule: Rule) -> Test:
@@ -200,9 +198,9 @@ def earlier(rule: Rule) -> Test:
     Bootstrap over images. Only generated scenes tell usual from unusual.
     """
 
-    def test(column: report.Column) -> Evidence | None:
+    def test(column: results.Column) -> Evidence | None:
         result = column.load("weak_sup")
-        found = report.discovery_rows(column.root, column.profile, column.trunk)
+        found = results.discovery_rows(column)
         if result is None or found is None:
             return None
         value, samples = discovery_delay(found)
@@ -213,7 +211,7 @@ def earlier(rule: Rule) -> Test:
     return _described(test, rule.say())
 
 
-def discovery_delay(found: pd.DataFrame, n: int = report.RESAMPLES) -> tuple[float, np.ndarray]:
+def discovery_delay(found: pd.DataFrame, n: int = RESAMPLES) -> tuple[float, np.ndarray]:
     """Delay of unusual against usual objects in epochs, and its bootstrap samples (n,).
 
     found: columns image, class, appearance, epoch (NaN: never found), as in discovery.csv.
@@ -241,11 +239,11 @@ def discovery_delay(found: pd.DataFrame, n: int = report.RESAMPLES) -> tuple[flo
 def steep(rule: Rule) -> Test:
     """Detection mAP at IoU 0.5 as a percentage of that at 0.1, on the same resampled images."""
 
-    def test(column: report.Column) -> Evidence | None:
-        result, found = column.load("weak_sup"), report.extent_mean(column.root, column.profile, column.trunk)
+    def test(column: results.Column) -> Evidence | None:
+        result, found = column.load("weak_sup"), results.detection_map(column)
         if result is None or found is None:
             return None
-        share, drawn = report.share_left(*found)
+        share, drawn = results.share_left(*found)
         return None if np.isnan(share) else _evidence(rule, result, share, drawn, (), "%")
 
     return _described(test, rule.say())
@@ -257,23 +255,15 @@ def _described(test: Test, rule: str) -> Test:
     return test
 
 
-def _pair(column, a: str, b: str, metric: str) -> tuple[report.Result, report.Result] | None:
+def _pair(column, a: str, b: str, metric: str) -> tuple[results.Result, results.Result] | None:
     pair = column.load_pair(a, b)
     return pair if pair and None not in (getattr(pair[0], metric), getattr(pair[1], metric)) else None
 
 
-def _by_seed(x: report.Measure, y: report.Measure) -> tuple[float, ...]:
-    """Each seed's own difference, where both systems ran with as many seeds."""
-    if len(x.seeds) != len(y.seeds) or len(x.seeds) < 2:
-        return ()
-    return tuple(100 * (s - t) for s, t in zip(x.seeds, y.seeds, strict=True))
-
-
 def _evidence(rule: Rule, result, value, samples, seeds, unit: str = "points") -> Evidence:
-    low, high = metrics.interval(np.asarray(samples)[:, None], np.array([value]))
-    low, high = float(low[0]), float(high[0])
+    low, high = metrics.ends(samples, value)
     outcome = rule.outcome(value, low, high, seeds)
-    return Evidence(rule.label, float(value), low, high, seeds, outcome, result.data, result.href, unit)
+    return Evidence(rule.label, float(value), low, high, seeds, outcome, result.data, result.run, unit)
 
 
 def _binomial_tail(n: int, k: int) -> float:
@@ -425,13 +415,22 @@ class Judged:
     scenes: tuple[Evidence, ...]
 
 
-def judge(claim: Claim, real: dict[str, report.Column], scenes: dict[str, report.Column]) -> Judged:
-    """The verdict on one claim. real, scenes: layout ("voc", "coco") -> where the runs lie."""
+Columns = dict[str, Sequence[results.Column]]  # layout ("voc", "coco") -> where its runs lie, photographs or generated
+
+
+def of_source(columns: Columns, source: str) -> dict[str, results.Column]:
+    """By layout the last column whose runs say that they are from `source`: one's own data stand in recorded data's place."""
+    return {layout: column for layout, several in columns.items() for column in several if column.source == source}
+
+
+def judge(claim: Claim, columns: Columns) -> Judged:
+    """The verdict on one claim."""
+    real, scenes = of_source(columns, REAL), of_source(columns, GENERATED)
     decide_real, missing_real = _collect(claim.tests, real)
     decide_scenes, missing_scenes = _collect(claim.tests, scenes)
     evidence = [
-        (*found, *(replace(e, decides=False) for e in _collect(claim.beside, columns)[0]))
-        for found, columns in ((decide_real, real), (decide_scenes, scenes))
+        (*found, *(replace(e, decides=False) for e in _collect(claim.beside, own)[0]))
+        for found, own in ((decide_real, real), (decide_scenes, scenes))
     ]
     if claim.not_comparable:
         return Judged(claim, NOT_COMPARABLE, claim.not_comparable, *evidence)
@@ -444,18 +443,18 @@ def judge(claim: Claim, real: dict[str, report.Column], scenes: dict[str, report
     return Judged(claim, NOT_ATTEMPTED, f"no run yet on {' or '.join(missing_real or missing_scenes)}", *evidence)
 
 
-def judge_all(real: dict[str, report.Column], scenes: dict[str, report.Column]) -> list[Judged]:
+def judge_all(columns: Columns) -> list[Judged]:
     """Every claim, in order."""
-    return [judge(claim, real, scenes) for claim in CLAIMS]
+    return [judge(claim, columns) for claim in CLAIMS]
 
 
 def _collect(tests: dict[str, tuple[Test, ...]], columns) -> tuple[list[Evidence], list[str]]:
     """(evidence found, names of data sets for which a test had no run)."""
     found, missing = [], []
     for layout, several in tests.items():
-        results = [test(columns[layout]) if layout in columns else None for test in several]
-        found += [replace(result, layout=layout) for result in results if result is not None]
-        if None in results:
+        evidence = [test(columns[layout]) if layout in columns else None for test in several]
+        found += [replace(one, layout=layout) for one in evidence if one is not None]
+        if None in evidence:
             missing.append(layout.upper())
     return found, missing
 

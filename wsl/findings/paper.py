@@ -5,7 +5,7 @@ convolutional neural networks", CVPR 2015. Values are average precisions in perc
 them. Only what our copy of the text holds is here: the rows of Table 3 and the bar values of Figure 5 are
 not in it, and stand as `NOT_AVAILABLE`, never as a remembered value.
 
->>> from wsl import paper
+>>> from wsl.findings import paper
 >>> paper.table2().loc["J", "location_voc"]
 74.5
 """

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 
-from wsl.findings import results as report
-from wsl.findings.results import Column
-from wsl.pages.ablations import PERCENTS
+from wsl.evaluation import metrics
+from wsl.findings import results
+from wsl.findings.results import Column, Result
 
 # (title, system, system, metric): the comparisons of the claims that depend on the amount of training
 COMPARISONS = (
@@ -25,16 +27,15 @@ def by_images(column: Column, a: str, b: str, metric: str) -> tuple[pd.DataFrame
     Points of mAP; the paired bootstrap draws the same test images for every part.
     """
     rows, samples = [], []
-    for percent in (*PERCENTS, 100):
+    for percent in (*results.PERCENTS, 100):
         part = "" if percent == 100 else f"@n{percent}"
         pair = column.load_pair(a + part, b + part)
         if pair is None or None in (getattr(pair[0], metric), getattr(pair[1], metric)):
             continue
-        d = report.difference(*pair, metric)
-        training = pair[0].runs[0].manifest["training"]
-        rows.append({"images": round(training["n_train"] * percent / 100), **{k: d[k] for k in ("value", "low", "high")}})
-        x, y = (getattr(result, metric).samples for result in pair)
-        samples.append(100 * (x - y))
+        d = results.difference(*pair, metric)
+        training = pair[0].run.manifest["training"]
+        rows.append((round(training["n_train"] * percent / 100), d.value, d.low, d.high))
+        samples.append(d.samples)
     return pd.DataFrame(rows, columns=["images", "value", "low", "high"]), np.array(samples).T
 
 
@@ -44,9 +45,22 @@ def curves(column: Column) -> dict[str, pd.DataFrame]:
     return {title: table for title, table in found.items() if len(table) > 1}
 
 
-def trends(column: Column) -> list[str]:
-    """What a doubling of the training images does to each difference: slope of the line through the curve."""
-    lines = []
+@dataclass(frozen=True)
+class Trend:
+    """What a doubling of the training images does to a difference: slope of the line through the curve, in points."""
+
+    title: str
+    result: Result  # of the first system, on all images
+    images: int
+    value: float  # with all images
+    slope: float
+    low: float
+    high: float
+
+
+def trends(column: Column) -> list[Trend]:
+    """The trend of each comparison that was run on all images and on at least two parts."""
+    found = []
     for title, a, b, metric in COMPARISONS:
         table, samples = by_images(column, a, b, metric)
         whole = column.load_pair(a, b)
@@ -55,40 +69,36 @@ def trends(column: Column) -> list[str]:
         doublings = np.log2(table["images"].to_numpy(float))
         weights = (doublings - doublings.mean()) / np.square(doublings - doublings.mean()).sum()
         slope = float(weights @ table["value"])
-        low, high = report.ends(samples @ weights, slope)
-        verdict = "grows" if low > 0 else "shrinks" if high < 0 else "shows no clear trend"
+        low, high = metrics.ends(samples @ weights, slope)
         last = table.iloc[-1]
-        value = f'<a href="{whole[0].href}">{last["value"]:+.1f}</a>'
-        lines.append(
-            f"{title}: {value} with all {last['images']:,.0f} images; {slope:+.1f} points per doubling "
-            f"({low:+.1f} to {high:+.1f}): {verdict}"
-        )
-    return lines
+        found.append(Trend(title, whole[0], int(last["images"]), float(last["value"]), slope, low, high))
+    return found
 
 
-def resolution(column: Column, a: str, b: str) -> str | None:
-    """How many test images it would take to tell the gain of a typical class from zero, all classes at once."""
+@dataclass(frozen=True)
+class Resolution:
+    """What the test images can tell of the gain of a typical class, all classes at once; points."""
+
+    result: Result
+    gain: float  # of the median class
+    reach: float  # of its simultaneous interval, to either side
+
+    @property
+    def times_the_images(self) -> float:
+        """How many times as many test images it would take to tell the gain from zero; NaN where there is no gain."""
+        return float(np.square(self.reach / self.gain)) if self.gain > 0 else np.nan
+
+
+def resolution(column: Column, a: str, b: str) -> Resolution | None:
+    """The resolution of the gain of `a` over `b` in classification, or None where one has no run."""
     pair = column.load_pair(a, b)
     if pair is None:
         return None
-    gain, reach = report.simultaneous(*(result.classification for result in pair))
-    middle = float(gain.median())
-    text = (
-        f"{pair[0].link}: the gain is {middle:+.1f} points in the median class, its simultaneous 95% interval ± "
-        f"{np.median(reach):.1f} wide"
-    )
-    if middle > 0:
-        times = np.square(np.median(reach) / middle)
-        text += f"; to tell such a gain from zero would take about {times:.1f} times as many test images"
-    return text
+    gain, reach = results.simultaneous(results.difference(*pair))
+    return Resolution(pair[0], float(gain.median()), float(np.median(reach)))
 
 
-def near_the_top(column: Column, *systems: str) -> list[str]:
-    """In how many classes each system leaves little to gain."""
-    lines = []
-    for system in systems:
-        if (found := column.load(system)) is not None:
-            ap = 100 * found.classification.classes["ap"].dropna()
-            name = f'<a href="{found.href}">{report.METHODS[system]}</a>'
-            lines.append(f"{name}: {(ap > 95).sum()} of {len(ap)} classes lie above 95, the median class at {ap.median():.1f}")
-    return lines
+def near_the_top(result: Result, above: float = 0.95) -> tuple[int, pd.Series]:
+    """In how many classes a system leaves little to gain: classes with a classification AP above; AP of all (0..1)."""
+    ap = result.classification.classes["ap"].dropna()
+    return int((ap > above).sum()), ap

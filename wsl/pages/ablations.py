@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import html
+from dataclasses import replace
 
 import pandas as pd
 
-from wsl.findings import results as report
-from wsl.findings.results import Cell, Column
+from wsl.evaluation.runs import find_runs
+from wsl.findings.results import PERCENTS, Column
+from wsl.pages import tables
 from wsl.pages.show import Html
+from wsl.pages.tables import Cell
 
 REFERENCE = "weak_sup"
 # (group, [(system, row name)]); runs of further `weak_sup@...` systems are added below by their name.
@@ -26,14 +29,13 @@ ROWS = (
         ("weak_sup@mean", "mean"), ("weak_sup@lse", "log-sum-exp"), ("weak_sup@topk", "mean of the best cells"),
     ]),
 )  # fmt: skip
-PERCENTS = (5, 10, 25, 50)
 
 
 def systems(columns: list[Column]) -> list[tuple[str, str]]:
     """(system, row name) of every row: those of `ROWS`, then whatever else was run with one change."""
     known = [(system, f"{group}: {name}") for group, several in ROWS for system, name in several]
     images = [(f"{REFERENCE}@n{p}", f"images: {p}%") for p in PERCENTS]
-    names = {run.system for c in columns for run in report.find_runs(c.root, c.profile, c.trunk)}
+    names = {run.system for column in columns for run in column.runs()}
     single = [n for n in names if n.startswith(f"{REFERENCE}@") and n.count("@") == 1]
     rest = sorted(n for n in single if n not in dict(known + images))
     return known + [(name, html.escape(name.split("@")[1])) for name in rest] + images
@@ -43,26 +45,25 @@ def table(columns: list[Column], metric: str) -> Html:
     """mAP of every variant and its difference to weak supervision on the same seeds and resampled images."""
     heads = [[("", 1, "")], [("one change to J", 1, "")]]
     for column in columns:
-        heads[0].append((column.head(), 2, column.kind))
-        heads[1] += [("mAP", 1, column.kind), ("against J", 1, column.kind)]
+        heads[0].append((tables.head(column), 2, column.source))
+        heads[1] += [("mAP", 1, column.source), ("against J", 1, column.source)]
     rows = [("<b>J, weak supervision</b>", [c for column in columns for c in _reference(column, metric)])]
     for system, name in systems(columns):
         cells = []
         for column in columns:
-            found = report.cell(column.load(system), metric, small=False)
             cells += [
-                Cell(found.text, column.kind, found.title),
-                report.difference_cell(column.load_pair(system, REFERENCE), metric, column.kind),
+                replace(tables.cell(column.load(system), metric, small=False), source=column.source),
+                tables.difference_cell(column.load_pair(system, REFERENCE), metric, column.source),
             ]
         rows.append((name, cells))
     what = "classification" if metric == "classification" else "location prediction"
     caption = f"Ablations, {what}: mAP in %, and the difference to J in points with its paired 95% interval."
-    return report.table(heads, rows, caption, "ablations" if metric == "classification" else "ablations-location")
+    return tables.table(heads, rows, caption, "ablations" if metric == "classification" else "ablations-location")
 
 
 def _reference(column: Column, metric: str) -> list[Cell]:
-    found = report.cell(column.load(REFERENCE), metric, small=False)
-    return [Cell(found.text, column.kind, found.title), Cell("0", column.kind)]
+    found = tables.cell(column.load(REFERENCE), metric, small=False)
+    return [replace(found, source=column.source), Cell("0", column.source)]
 
 
 def image_curve(column: Column) -> pd.DataFrame:
@@ -89,18 +90,18 @@ def trunk_table(sources) -> Html | None:
     rows = []
     for root, profile, trunk in found:
         column = Column(root, profile, trunk)
-        weak, kind = column.load(REFERENCE), column.kind
-        naming, placing = (report.cell(weak, metric, small=False) for metric in ("classification", "location"))
+        weak, source = column.load(REFERENCE), column.source
+        classification, location = (tables.cell(weak, metric, small=False) for metric in ("classification", "location"))
         cells = [
-            Cell(naming.text, kind, naming.title),
-            report.difference_cell(column.load_pair(REFERENCE, "full_images"), "classification", kind),
-            Cell(placing.text, kind, placing.title),
-            report.difference_cell(column.load_pair(REFERENCE, "center"), "location", kind),
+            replace(classification, source=source),
+            tables.difference_cell(column.load_pair(REFERENCE, "full_images"), "classification", source),
+            replace(location, source=source),
+            tables.difference_cell(column.load_pair(REFERENCE, "center"), "location", source),
         ]
-        rows.append((f"{column.head_text()}<br><small>{html.escape(trunk)}</small>", cells))
+        rows.append((f"{html.escape(column.title)}<br><small>{html.escape(trunk)}</small>", cells))
     heads = [[("data, trunk", 1, ""), *((text, 1, "") for text in texts)]]
-    return report.table(heads, rows, "The core comparisons on every trunk that was run.", "trunks")
+    return tables.table(heads, rows, "The core comparisons on every trunk that was run.", "trunks")
 
 
 def _trunks(root, profile: str) -> list[str]:
-    return sorted({run.trunk for run in report.find_runs(root, profile)})
+    return sorted({run.trunk for run in find_runs(root, profile)})

@@ -6,7 +6,7 @@ near-black and that colour-blind readers can tell apart. Output is deterministic
 pyplot, no global state.
 
 Paper figures drawn here: Figure 5 (`class_bars`), the curves that quantify Figure 1 (`evolution_curve`,
-`discovery_curve`), Figure 4's gradient (`gradient_map`).
+`discovery_curve`), score maps and their gradients as Figure 4 draws them (`matrices`).
 """
 
 import html

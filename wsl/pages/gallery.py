@@ -4,6 +4,7 @@ A run's images are shown where they are on this machine (scenes always are); of 
 photographs only numbers and the score maps of freely licensed photographs are in the repository.
 """
 
+import html
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,10 @@ from wsl.data.dataset import Dataset
 from wsl.data.images import read_image
 from wsl.data.photographs import PHOTOGRAPHS
 from wsl.errors import StudyError
-from wsl.evaluation import predictions
-from wsl.findings import results as report
-from wsl.pages import pictures
+from wsl.evaluation.evaluate import TOLERANCE
+from wsl.evaluation.runs import read_run
+from wsl.findings.results import Column
+from wsl.pages import pictures, tables
 from wsl.pages.show import NOT_ATTEMPTED, Html
 from wsl.profile import load_profile
 
@@ -31,7 +33,7 @@ def dataset_of(profile: str, runs: str | Path, data_root: str = "", split: str =
     return dataset if Path(dataset.files[0]).is_file() else None
 
 
-def weak_sup_table(root, profile: str, trunk: str, seed: int = 0) -> pd.DataFrame | None:
+def weak_sup_table(column: Column, seed: int = 0) -> pd.DataFrame | None:
     """The predictions of weak supervision with columns `probability` (Eq. 2) and `outcome`, or None without
     a run.
 
@@ -40,13 +42,13 @@ def weak_sup_table(root, profile: str, trunk: str, seed: int = 0) -> pd.DataFram
     there), "not announced" (there, below one half), "" otherwise. Difficult-only images (label 0) have no
     outcome.
     """
-    runs = [run for run in report.find_runs(root, profile, trunk, "weak_sup") if run.seed == seed]
+    runs = [run for run in column.runs("weak_sup") if run.seed == seed]
     if not runs:
         return None
-    table = predictions.read_run(runs[0].folder)[0]
+    table = read_run(runs[0].folder)[0]
     table["probability"] = 1 / (1 + np.exp(-table["score"].astype(float)))
     announced, present = table["score"] > 0, table["label"] > 0
-    hit = table["distance"] <= report.TOLERANCE
+    hit = table["distance"] <= TOLERANCE
     cases = [
         announced & present & hit,
         announced & present & ~hit,
@@ -63,19 +65,18 @@ def outcome_shares(table: pd.DataFrame) -> dict[str, int]:
     return {outcome: int(counts.get(outcome, 0)) for outcome in OUTCOMES}
 
 
-def outcome_table(sources, trunk: str) -> Html:
-    """How often each outcome happened, for each (root, profile)."""
+def outcome_table(columns: list[Column]) -> Html:
+    """How often each outcome happened, a row a column of runs."""
     rows = []
-    for root, profile in sources:
-        table = weak_sup_table(root, profile, trunk)
+    for column in columns:
+        table = weak_sup_table(column)
         counts = outcome_shares(table) if table is not None else {}
         total = max(1, sum(counts.values()))
         texts = [f"{counts[o]:,} ({counts[o] / total:.0%})" if counts else NOT_ATTEMPTED for o in OUTCOMES]
-        kind = report.source_class(profile)
-        rows.append((report.data_name(profile), [report.Cell(text, kind) for text in texts]))
+        rows.append((html.escape(column.title), [tables.Cell(text, column.source) for text in texts]))
     heads = [[(text, 1, "") for text in ("data", *OUTCOMES)]]
     caption = "Outcomes of weak supervision, one seed, counted over pairs of image and class."
-    return report.table(heads, rows, caption, "outcomes")
+    return tables.table(heads, rows, caption, "outcomes")
 
 
 def choose(table: pd.DataFrame, outcome: str, count: int) -> list[str]:
@@ -109,9 +110,9 @@ def names_with(table: pd.DataFrame, image: str, outcome: str) -> list[str]:
     return table.loc[(table["image"] == image) & (table["outcome"] == outcome), "class"].to_list()
 
 
-def evolution_maps(root, profile: str, trunk: str, seed: int = 0) -> dict[tuple[str, str], np.ndarray]:
+def evolution_maps(column: Column, seed: int = 0) -> dict[tuple[str, str], np.ndarray]:
     """{(picture, class): float32 (epochs + 1, n, m)}, score maps after each epoch; empty where none are."""
-    path = report.run_folder(root, profile, trunk, "weak_sup", seed) / "evolution.safetensors"
+    path = column.folder("weak_sup", seed) / "evolution.safetensors"
     if not path.is_file():
         return {}
     from safetensors.numpy import load_file
@@ -129,14 +130,14 @@ def picture(name: str, dataset: Dataset | None = None) -> np.ndarray | None:
     return read_image(dataset.files[dataset.images.index(name)])
 
 
-def evolution_columns(root, profile: str, trunk: str, dataset: Dataset | None, epochs=(0, 1, 2, 4, 8, 99)):
+def evolution_columns(runs: Column, dataset: Dataset | None, epochs=(0, 1, 2, 4, 8, 99)):
     """Figure 1: (columns, row labels) for `pictures.grid`: each recorded picture and its map after `epochs`.
 
     Pictures of `dataset`, or without one the packaged photographs. One colour scale serves all epochs of a
     picture.
     """
     columns, labels = [], []
-    for (name, cls), maps in evolution_maps(root, profile, trunk).items():
+    for (name, cls), maps in evolution_maps(runs).items():
         rgb = picture(name, dataset) if (name in PHOTOGRAPHS) == (dataset is None) else None
         if rgb is not None:
             chosen = sorted({min(epoch, len(maps) - 1) for epoch in epochs})

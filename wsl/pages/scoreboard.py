@@ -5,11 +5,12 @@ from __future__ import annotations
 import html
 import itertools
 
+from wsl.evaluation.runs import GENERATED, REAL, Run
 from wsl.findings import claims
-from wsl.findings import results as report
 from wsl.findings.claims import Evidence, Judged
-from wsl.findings.results import Cell
+from wsl.pages import tables
 from wsl.pages.show import Html, Text
+from wsl.pages.tables import PAPER, Cell
 
 # Verdict -> (CSS class of its badge, sign): never colour alone.
 BADGES = {
@@ -25,20 +26,9 @@ BADGES = {
 SIGNS = {True: "✓", False: "✗", None: "?"}
 
 
-def sources(results: str, runs: str, recorded: tuple[str, str], made_here: tuple[str, str], trunk: str):
-    """(real, scenes) for `claims.judge_all`; profiles are given as (VOC layout, COCO layout).
-
-    A profile of real photographs that was run here (the user's own data) stands in the recorded run's place.
-    """
-    real = {k: report.Column(results, name, trunk) for k, name in zip(("voc", "coco"), recorded, strict=True)}
-    here = {k: report.Column(runs, name, trunk) for k, name in zip(("voc", "coco"), made_here, strict=True)}
-    own = {k: column for k, column in here.items() if not report.is_scenes(column.profile)}
-    return real | own, {k: column for k, column in here.items() if k not in own}
-
-
 def scoreboard(judged: list[Judged]) -> Html:
     """The landing page's table: claim, the paper's words and numbers, evidence, verdict."""
-    texts = (("the paper's claim", "src-paper"), ("real photographs", "src-real"), ("scenes", "src-scenes"), ("verdict", ""))
+    texts = (("the paper's claim", PAPER), ("real photographs", REAL), ("scenes", GENERATED), ("verdict", ""))
     rows = []
     for one in judged:
         claim = one.claim
@@ -47,23 +37,23 @@ def scoreboard(judged: list[Judged]) -> Html:
         rows.append((
             f"{title}<br><small>{quote}{html.escape(claim.cells)}</small>",
             [
-                Cell(_evidence(one.real), "left src-real"),
-                Cell(_evidence(one.scenes), "left src-scenes"),
-                Cell(badge(one.verdict) + (f"<br><small>{html.escape(one.why)}</small>" if one.why else ""), "left"),
+                Cell(_evidence(one.real), REAL, left=True),
+                Cell(_evidence(one.scenes), GENERATED, left=True),
+                Cell(badge(one.verdict) + (f"<br><small>{html.escape(one.why)}</small>" if one.why else ""), left=True),
             ],
         ))  # fmt: skip
-    heads = [[(text, 1, kind) for text, kind in texts]]
+    heads = [[(text, 1, source) for text, source in texts]]
     caption = (
         "Each claim of the paper that can be tested. Numbers are differences in percentage points unless a unit says "
         "otherwise, with the 95% interval of a paired bootstrap over test images, and the range over seeds. Real "
         "photographs decide; a number links to its run, a claim to the page that shows it."
     )
-    return report.table(heads, rows, caption, "scoreboard")
+    return tables.table(heads, rows, caption, "scoreboard")
 
 
 def badge(verdict: str) -> str:
-    kind, sign = BADGES[verdict]
-    return f'<span class="verdict verdict-{kind}">{sign} {verdict}</span>'
+    css, sign = BADGES[verdict]
+    return f'<span class="verdict verdict-{css}">{sign} {verdict}</span>'
 
 
 def say(evidence: Evidence) -> str:
@@ -83,7 +73,7 @@ def _evidence(several: tuple[Evidence, ...]) -> str:
     for label, group in itertools.groupby(sorted(several, key=lambda e: not e.decides), key=lambda e: e.label):
         parts.append(f"<i>{html.escape(label)}</i>")
         for e in group:
-            number = f'<a href="{e.href}" title="{html.escape(e.data)}">{say(e)}</a>'
+            number = f'<a href="{tables.href(e.run)}" title="{html.escape(e.data)}">{say(e)}</a>'
             parts.append(f"{SIGNS[e.outcome]} {_data(e)}: {number}" + (f"; {html.escape(e.note)}" if e.note else ""))
     return f"<small>{'<br>'.join(parts)}</small>"
 
@@ -105,10 +95,11 @@ def rules(layouts=("voc", "coco")) -> Html:
     for claim in claims.CLAIMS:
         lines = [f"{k.upper()}: {html.escape(test.rule)}" for k in layouts for test in claim.tests.get(k, ())]
         text = "<br>".join(lines) or f"not comparable: {html.escape(claim.not_comparable)}"
-        rows.append((f'{claim.id} <a href="index.html#{claim.id.lower()}">{html.escape(claim.short)}</a>', [Cell(text, "left")]))
+        title = f'{claim.id} <a href="index.html#{claim.id.lower()}">{html.escape(claim.short)}</a>'
+        rows.append((title, [Cell(text, left=True)]))
     caption = "The rule of each claim: “reproduced” if all of it holds, “not reproduced” if one part is contradicted by its "
     caption += "whole interval, else “inconclusive”."
-    return report.table([[("claim", 1, ""), ("holds if", 1, "")]], rows, caption, "rules")
+    return tables.table([[("claim", 1, ""), ("holds if", 1, "")]], rows, caption, "rules")
 
 
 def margins() -> list[str]:
@@ -128,29 +119,29 @@ def verdict_table(judged: list[Judged]) -> Html:
     rows = []
     for one in judged:
         shown = one.real or one.scenes
-        kind = "src-real" if one.real else "src-scenes" if one.scenes else ""
-        lines = [f'{_data(e)}, {html.escape(e.label)}: <a href="{e.href}">{say(e)}</a>' for e in shown]
+        source = REAL if one.real else GENERATED if one.scenes else ""
+        lines = [f'{_data(e)}, {html.escape(e.label)}: <a href="{tables.href(e.run)}">{say(e)}</a>' for e in shown]
         rows.append((
             f'{one.claim.id} <a href="{one.claim.page}">{html.escape(one.claim.short)}</a>',
-            [Cell(f"<small>{'<br>'.join(lines) or html.escape(one.why)}</small>", f"left {kind}".strip()),
-             Cell(badge(one.verdict), "left")],
+            [Cell(f"<small>{'<br>'.join(lines) or html.escape(one.why)}</small>", source, left=True),
+             Cell(badge(one.verdict), left=True)],
         ))  # fmt: skip
     heads = [[("claim", 1, ""), ("evidence", 1, ""), ("verdict", 1, "")]]
-    return report.table(heads, rows, "Verdicts, computed from the runs.", "report-claims")
+    return tables.table(heads, rows, "Verdicts, computed from the runs.", "report-claims")
 
 
-def effort_table(recorded: list[report.Run], here: list[report.Run]) -> Html:
+def effort_table(recorded: list[Run], here: list[Run]) -> Html:
     """Runs, machine hours and machines, by profile."""
     rows = []
     for made, runs in (("recorded", recorded), ("made here", here)):
-        for profile, group in itertools.groupby(sorted(runs, key=lambda run: run.profile), key=lambda run: run.profile):
+        for _, group in itertools.groupby(sorted(runs, key=lambda run: run.profile), key=lambda run: run.profile):
+            group = list(group)
             manifests = [run.manifest for run in group]
             minutes = sum(m.get("wall_seconds") or 0 for m in manifests) / 60
             machines = sorted({", ".join(str(v) for v in (m.get("hardware") or {}).values()) for m in manifests} - {""})
             texts = (f"{len(manifests)}", f"{minutes:,.0f}", html.escape("; ".join(machines)) or "not recorded")
-            kind = report.source_class(profile)
-            rows.append((f"{report.data_name(profile)}, {made}", [Cell(text, kind) for text in texts]))
+            rows.append((f"{html.escape(group[0].title)}, {made}", [Cell(text, group[0].source) for text in texts]))
     if not rows:
         return Html("<p>No run is here yet.</p>")
     heads = [[("data", 1, ""), ("runs", 1, ""), ("minutes, all of them", 1, ""), ("machine", 1, "")]]
-    return report.table(heads, rows, "What the runs took.", "effort")
+    return tables.table(heads, rows, "What the runs took.", "effort")

@@ -10,13 +10,24 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
-from wsl.evaluation import metrics, predictions
-from wsl.evaluation.evaluate import MAPPINGS, RANKINGS, TOLERANCE, Scored, from_table
-from wsl.findings import results as report
-from wsl.findings.results import Cell, Column, Run
+from wsl.evaluation import metrics
+from wsl.evaluation.evaluate import (
+    MAPPINGS,
+    RANKINGS,
+    TOLERANCE,
+    Scored,
+    check_same_truth,
+    from_table,
+    measures,
+    paired_difference,
+)
+from wsl.evaluation.runs import Run, read_run
+from wsl.findings.results import METHODS, Column
+from wsl.pages import tables
 from wsl.pages.show import NOT_ATTEMPTED, Html
+from wsl.pages.tables import Cell
 
-KINDS = {
+DEFINITIONS = {
     "voc2010": "VOC 2010+",
     "voc2007": "VOC 2007",
     "sklearn": "scikit-learn",
@@ -31,39 +42,37 @@ SHOWN = {
 
 
 @cache
-def scored(runs: tuple[Run, ...], ranking: str = "score", mapping: str = "stretch") -> tuple[Scored, ...]:
-    """Each seed's table, laid out."""
-    return tuple(from_table(predictions.read_run(r.folder)[0], ranking, mapping, source=str(r.folder)) for r in runs)
+def scored(runs: tuple[Run, ...], ranking: str = "score", mapping: str = "stretch") -> dict[int, Scored]:
+    """Each seed's table, laid out; StudyError if they differ in images, classes or labels."""
+    several = {r.seed: from_table(read_run(r.folder)[0], ranking, mapping, source=str(r.folder)) for r in runs}
+    check_same_truth(several.values())
+    return several
 
 
-def _runs(column: Column, system: str) -> tuple[Run, ...]:
-    return tuple(report.find_runs(column.root, column.profile, column.trunk, system))
-
-
-def mean_ap(several, location: bool, kind: str = "voc2010", tolerance: float = TOLERANCE, zero: int = 0) -> float:
+def mean_ap(several, location: bool, definition: str = "voc2010", tolerance: float = TOLERANCE, zero: int = 0) -> float:
     """mAP (0..1) over seeds; NaN where there are none or no locations. zero: what label 0 counts as (0: dropped)."""
     values = []
-    for s in several:
+    for s in several.values():
         hits = s.hits(tolerance) if location else None
         if location and hits is None:
             return np.nan
         labels = np.where(s.labels == 0, zero, s.labels)
-        values.append(metrics.mean(metrics.per_class(s.scores, labels, hits, kind)))
+        values.append(metrics.mean(metrics.per_class(s.scores, labels, hits, definition)))
     return float(np.mean(values)) if values else np.nan
 
 
 def _cell(value: float, column: Column, system: str, reference: float = np.nan) -> Cell:
     if np.isnan(value):
-        return Cell(f"<small>{NOT_ATTEMPTED}</small>" if not _runs(column, system) else "–", column.kind)
+        return Cell(f"<small>{NOT_ATTEMPTED}</small>" if not column.runs(system) else "–", column.source)
     moved = "" if np.isnan(reference) or value == reference else f"<br><small>{100 * (value - reference):+.1f}</small>"
-    href = f"runs.html#{_runs(column, system)[0].anchor}"
-    return Cell(f'<a href="{href}">{100 * value:.1f}</a>{moved}', column.kind)
+    href = tables.href(column.runs(system)[0])
+    return Cell(f'<a href="{href}">{100 * value:.1f}</a>{moved}', column.source)
 
 
 def _table(columns: list[Column], systems, choices: dict, value, caption: str, name: str, locations=(False, True)) -> Html:
     """Rows: system and metric by choice; `value(column, system, location, choice)` -> mAP; moves against the first."""
-    heads = [[("", 1, ""), *((column.head(), len(choices), column.kind) for column in columns)], [("", 1, "")]]
-    heads[1] += [(text, 1, column.kind) for column in columns for text in choices.values()]
+    heads = [[("", 1, ""), *((tables.head(column), len(choices), column.source) for column in columns)], [("", 1, "")]]
+    heads[1] += [(text, 1, column.source) for column in columns for text in choices.values()]
     rows = []
     for system in systems:
         for location in locations:
@@ -74,18 +83,18 @@ def _table(columns: list[Column], systems, choices: dict, value, caption: str, n
                 found = [value(column, system, location, choice) for choice in choices]
                 cells += [_cell(v, column, system, found[0]) for v in found]
             what = "location" if location else "classification"
-            rows.append((f"{report.METHODS[system]}<br><small>{what}</small>", cells))
-    return report.table(heads, rows, caption, name)
+            rows.append((f"{METHODS[system]}<br><small>{what}</small>", cells))
+    return tables.table(heads, rows, caption, name)
 
 
-def kinds_table(columns: list[Column]) -> Html:
+def definitions_table(columns: list[Column]) -> Html:
     """mAP by definition of average precision."""
 
-    def value(column, system, location, kind):
-        return mean_ap(scored(_runs(column, system)), location, kind)
+    def value(column, system, location, definition):
+        return mean_ap(scored(tuple(column.runs(system))), location, definition)
 
     caption = "mAP, %, by definition of average precision; below: the move against the number of record (left), points."
-    return _table(columns, SYSTEMS, KINDS, value, caption, "kinds")
+    return _table(columns, SYSTEMS, DEFINITIONS, value, caption, "definitions")
 
 
 def points_table(columns: list[Column]) -> Html:
@@ -94,8 +103,8 @@ def points_table(columns: list[Column]) -> Html:
 
     def value(column, system, location, choice):
         mapping, ranking = choice
-        lacking = not all(_has(run, ranking, mapping) for run in _runs(column, system))
-        return np.nan if lacking else mean_ap(scored(_runs(column, system), ranking, mapping), location)
+        lacking = not all(_has(run, ranking, mapping) for run in column.runs(system))
+        return np.nan if lacking else mean_ap(scored(tuple(column.runs(system)), ranking, mapping), location)
 
     caption = "mAP, %, of weak supervision by mapping of cells to pixels and by ranking score; below: the move, points."
     return _table(columns, ("weak_sup",), choices, value, caption, "points")
@@ -112,7 +121,7 @@ def labels_table(columns: list[Column]) -> Html:
     """mAP by what an image with only difficult or crowd objects counts as."""
 
     def value(column, system, location, zero):
-        return mean_ap(scored(_runs(column, system)), location, zero=zero)
+        return mean_ap(scored(tuple(column.runs(system))), location, zero=zero)
 
     caption = "mAP, %, by what label 0 counts as; below: the move against dropping it, points. Scenes may have no such label."
     return _table(columns, SYSTEMS, LABELS, value, caption, "labels")
@@ -122,10 +131,10 @@ def tolerance_curves(column: Column) -> dict[str, pd.Series]:
     """Location mAP (0..1) by tolerance, for each system with locations; the last tolerance is infinite."""
     out = {}
     for system, letter in SHOWN.items():
-        several = scored(_runs(column, system))
-        if several and all(s.distance is not None for s in several):
+        several = scored(tuple(column.runs(system)))
+        if several and all(s.distance is not None for s in several.values()):
             values = [mean_ap(several, True, tolerance=t) for t in TOLERANCES]
-            out[f"{letter}, {report.METHODS[system]}"] = pd.Series(values, index=pd.Index(TOLERANCES))
+            out[f"{letter}, {METHODS[system]}"] = pd.Series(values, index=pd.Index(TOLERANCES))
     return out
 
 
@@ -133,12 +142,17 @@ def order_sentences(columns: list[Column]) -> list[str]:
     """For each source: is weak supervision above the centre at every tolerance?"""
     lines = []
     for column in columns:
-        curves = tolerance_curves(column)
-        pair = [curves.get(f"{SHOWN[s]}, {report.METHODS[s]}") for s in ("weak_sup", "center")]
-        if any(curve is None for curve in pair):
+        pair = column.load_pair("weak_sup", "center")
+        if pair is None or pair[0].location is None:
             continue
-        gap = (pair[0] - pair[1]).iloc[:-1]
+        tables_of = [scored(result.runs) for result in pair]
+        gaps = {}
+        for tolerance in TOLERANCES[:-1]:
+            weak, centre = (measures(several, tolerance, n_bootstrap=0).location for several in tables_of)
+            gaps[tolerance] = paired_difference(weak, centre).value
+        gap = pd.Series(gaps)
         below = [f"{t:g}" for t in gap.index[gap <= 0]]
         text = "J stays above K at every finite tolerance" if not below else f"J is not above K at {', '.join(below)} pixels"
-        lines.append(f"{column.link()}: {text}; at 0 pixels by {100 * gap[0.0]:.1f} points, at 18 by {100 * gap[18.0]:.1f}.")
+        sizes = f"at 0 pixels by {100 * gap[0.0]:.1f} points, at 18 by {100 * gap[18.0]:.1f}"
+        lines.append(f"{tables.link(column)}: {text}; {sizes}.")
     return lines

@@ -67,11 +67,6 @@ def classes(layout: str) -> tuple[str, ...]:
     return tuple(sorted(table, key=lambda name: table[name]["id"]))
 
 
-def missing_coco_classes() -> tuple[str, ...]:
-    """Those of COCO's 80 classes that the generated scenes do not show: none, since the study draws what icons lack."""
-    return tuple(name for name, c in _table()["classes"].items() if not c["usual"] or not c["unusual"])
-
-
 def forecast(layout: str, n: int, size: int = 384) -> tuple[float, int]:
     """(seconds with two workers on two cores, bytes on disk) that `n` pictures of `size` pixels take.
 

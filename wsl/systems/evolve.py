@@ -18,6 +18,7 @@ from wsl.data.images import read_image
 from wsl.data.photographs import PHOTOGRAPHS
 from wsl.errors import StudyError
 from wsl.evaluation.evaluate import TOLERANCE, evaluate_table
+from wsl.evaluation.runs import run_folder
 from wsl.files import whole_file
 from wsl.network.engines import one_pool
 from wsl.network.features import Features, canvas_of, maps_at
@@ -25,13 +26,13 @@ from wsl.network.model import load_head
 from wsl.network.trunk import Trunk
 from wsl.profile import Profile
 from wsl.systems.predict import Tester, predict
-from wsl.systems.study import run_folder, trunk_of
+from wsl.systems.study import trunk_of
 
 
 @one_pool()
 def evolve(profile: Profile, seed: int, runs: Path) -> Path:
     """Write evolution.csv, discovery.csv and evolution.safetensors beside the run of `weak_sup`; returns its folder."""
-    folder = run_folder(runs, profile, "weak_sup", seed)
+    folder = run_folder(runs, profile.name, profile.trunk, "weak_sup", seed)
     files = sorted((folder / "epochs").glob("*.safetensors"))
     if not files:
         raise StudyError(f"{folder / 'epochs'}: no heads of single epochs; train weak_sup with --record first")

@@ -28,14 +28,15 @@ from wsl.data.geometry import boxes_on_map, side_at
 from wsl.data.images import extent_on_canvas
 from wsl.errors import StudyError
 from wsl.evaluation import metrics
-from wsl.evaluation.detection import RECORD, WAYS, Detections, bootstrap, cocoeval, detection_average_precision
+from wsl.evaluation.detection import REPORTED, SCORINGS, Detections, bootstrap, cocoeval, detection_average_precision
+from wsl.evaluation.runs import run_folder
 from wsl.files import whole_file
 from wsl.network.engines import one_pool
 from wsl.network.features import Features
 from wsl.network.model import Adaptation, check_head, load_head
 from wsl.profile import Profile
 from wsl.systems.proposals import Proposals, keep_proposals
-from wsl.systems.study import run_folder, trunk_of
+from wsl.systems.study import trunk_of
 
 IOUS = tuple(round(0.05 * i, 2) for i in range(1, 20))
 RESAMPLED = (0.1, 0.3, 0.5)  # the paper's thresholds: those get an interval
@@ -51,7 +52,7 @@ def mean_inside(score_map: Tensor, regions: Tensor) -> Tensor:
 
 
 def aggregations(score_map: Tensor, regions: Tensor) -> dict[str, Tensor]:
-    """Scores of the proposals by each of `WAYS`, (P, K); the ring lies within `RING` times the sides."""
+    """Scores of the proposals by each of `SCORINGS`, (P, K); the ring lies within `RING` times the sides."""
     low, high = regions[:, :2], regions[:, 2:]
     middle, half = (low + high) / 2, (high - low) / 2 * RING
     wide = torch.cat([middle - half, middle + half], 1).clamp(0, score_map.shape[-1])
@@ -79,7 +80,7 @@ def detect(
     head: Adaptation,
     sides: Sequence[int],
     proposals: Proposals,
-    how: Sequence[str] = tuple(WAYS),
+    how: Sequence[str] = tuple(SCORINGS),
     images: Sequence[int] | None = None,
     progress: bool = True,
 ) -> dict[str, Detections]:
@@ -105,12 +106,12 @@ def detect(
 
 @one_pool()
 def extent(profile: Profile, seed: int, runs: Path) -> Path:
-    """Write `extent.csv` beside the run of weak_sup; returns it. Columns: how (of `WAYS`), iou, class, ap, ap_coco.
+    """Write `extent.csv` beside the run of weak_sup; returns it. Columns: how (of `SCORINGS`), iou, class, ap, ap_coco.
 
-    COCOeval judges only the way of record. `extent_samples.csv` gets the mAP in 1,000 resamples of the images: how, and a
+    COCOeval judges only the reported scoring. `extent_samples.csv` gets the mAP in 1,000 resamples of the images: how, and a
     column for each of `RESAMPLED`.
     """
-    folder = run_folder(runs, profile, "weak_sup", seed)
+    folder = run_folder(runs, profile.name, profile.trunk, "weak_sup", seed)
     trunk, dataset = trunk_of(profile), profile.dataset("val", runs)
     head, about = load_head(folder / "head.safetensors")
     check_head(folder / "head.safetensors", about, trunk.name, trunk.weights_sha256, dataset.classes)
@@ -123,7 +124,7 @@ def extent(profile: Profile, seed: int, runs: Path) -> Path:
     for how, boxes in found.items():
         table = pd.DataFrame(detection_average_precision(boxes, dataset, IOUS), IOUS, dataset.classes)
         table = table.rename_axis("iou").reset_index().melt("iou", var_name="class", value_name="ap")
-        coco = cocoeval(boxes, dataset, IOUS, profile.layout == "coco") if how == RECORD else np.full(len(table), np.nan)
+        coco = cocoeval(boxes, dataset, IOUS, profile.layout == "coco") if how == REPORTED else np.full(len(table), np.nan)
         tables.append(table.assign(how=how, ap_coco=coco.T.ravel()))
         drawn = metrics.mean(bootstrap(boxes, dataset, RESAMPLED))
         samples.append(pd.DataFrame(drawn, columns=RESAMPLED).assign(how=how))

@@ -11,7 +11,7 @@ import torch
 
 from wsl.data.geometry import side_at
 from wsl.errors import StudyError
-from wsl.evaluation.predictions import find_runs
+from wsl.evaluation.runs import find_runs
 from wsl.network.engines import one_pool
 from wsl.network.features import bytes_kept
 from wsl.network.model import Adaptation
@@ -89,9 +89,8 @@ def counts(profile: Profile, runs: Path) -> dict[str, int]:
 
 def missing_runs(profile: Profile, runs: Path) -> list[tuple[str, int]]:
     """(system, seed) of the profile's runs that are not there."""
-    there = find_runs(runs)
-    there = set(zip(there.profile, there.trunk, there.system, there.seed, strict=True))
-    return [(s, k) for s, k in profile.targets() if (profile.name, profile.trunk, s, k) not in there]
+    there = {(run.system, run.seed) for run in find_runs(runs, profile.name, profile.trunk)}
+    return [(s, k) for s, k in profile.targets() if (s, k) not in there]
 
 
 def forecast(profile: Profile, runs: Path, todo: list[tuple[str, int]], trunk: Trunk, speed: Speed) -> list[Step]:

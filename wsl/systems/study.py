@@ -21,7 +21,8 @@ import torch
 import wsl
 from wsl.data.dataset import Dataset
 from wsl.errors import StudyError
-from wsl.evaluation.predictions import ALTERNATIVES, read_run, write_run
+from wsl.evaluation.predictions import ALTERNATIVES
+from wsl.evaluation.runs import read_run, run_folder, write_run
 from wsl.files import sha256, whole_file
 from wsl.network.arithmetic import instruction_set
 from wsl.network.engines import one_pool
@@ -37,10 +38,6 @@ from wsl.systems.train import Process, train
 # what a prediction depends on: a manifest says whether any of them differs from the commit
 COMPUTING = "errors.py files.py profile.py data scenes network evaluation systems".split()
 COMPUTING = [f"wsl/{name}" for name in COMPUTING]
-
-
-def run_folder(runs: Path, profile: Profile, system: str, seed: int) -> Path:
-    return Path(runs) / profile.name / profile.trunk / system / f"seed{seed}"
 
 
 def parse_target(text: str) -> tuple[str, int]:
@@ -91,7 +88,7 @@ def train_system(profile: Profile, system: str, seed: int, runs: Path, record: b
     check_system(system)
     if head_of(system) != system:
         raise StudyError(f"system {system!r} has no head of its own; train {head_of(system)!r}")
-    out, started, code = run_folder(runs, profile, system, seed), time.monotonic(), code_state()
+    out, started, code = run_folder(runs, profile.name, profile.trunk, system, seed), time.monotonic(), code_state()
     with Process.join() as process:
         trunk, dataset = trunk_of(profile), profile.dataset("train", runs)
         features = training_features(profile, runs, trunk, dataset, system)
@@ -107,7 +104,7 @@ def train_system(profile: Profile, system: str, seed: int, runs: Path, record: b
 
 def is_trained(profile: Profile, system: str, seed: int, runs: Path) -> bool:
     """Whether the head of this very training is there; says so where it is another's."""
-    path = run_folder(runs, profile, system, seed) / "head.safetensors"
+    path = run_folder(runs, profile.name, profile.trunk, system, seed) / "head.safetensors"
     if not path.is_file():
         return False
     features = Features(trunk_of(profile), profile.dataset("train", runs), profile.canvas)
@@ -123,9 +120,9 @@ def predict_systems(profile: Profile, targets: list[tuple[str, int]], runs: Path
     trunk, dataset = trunk_of(profile), profile.dataset("val", runs)
     features, testers = Features(trunk, dataset, profile.canvas), {}
     heads = dict.fromkeys((scores_of(s), k) for s, k in targets)
-    regions = {(s, k): run_folder(runs, profile, s, k) / "head.safetensors" for s, k in heads if s == "rcnn"}
+    regions = {(s, k): run_folder(runs, profile.name, profile.trunk, s, k) / "head.safetensors" for s, k in heads if s == "rcnn"}
     for system, seed in (head for head in heads if head not in regions):
-        path = run_folder(runs, profile, head_of(system), seed) / "head.safetensors"
+        path = run_folder(runs, profile.name, profile.trunk, head_of(system), seed) / "head.safetensors"
         head, about = load_head(path)
         check_head(path, about, trunk.name, trunk.weights_sha256, dataset.classes)
         settings = profile.system_settings(system)
@@ -138,14 +135,14 @@ def predict_systems(profile: Profile, targets: list[tuple[str, int]], runs: Path
     seconds = time.monotonic() - started
     folders = []
     for system, seed in targets:
-        of_head = run_folder(runs, profile, head_of(system), seed)
+        of_head = run_folder(runs, profile.name, profile.trunk, head_of(system), seed)
         df = tables[scores_of(system), seed]
         if method_of(system) == "center":
             df = center_prediction(df, dataset)
         about = manifest(profile, system, seed, trunk, dataset, of_head, code)
         about["predict_seconds"] = round(seconds / len(tables), 1)
         about["wall_seconds"] = round(about["predict_seconds"] + about["training"]["train_seconds"], 1)
-        folders.append(run_folder(runs, profile, system, seed))
+        folders.append(run_folder(runs, profile.name, profile.trunk, system, seed))
         write_run(folders[-1], df, about)
     return folders
 

@@ -1,0 +1,114 @@
+"""A run's folder: `<root>/<profile>/<trunk>/<system>/seed<k>/` with `predictions.parquet` and `manifest.json`.
+
+The manifest says where the run comes from (version, commit, command, parameters, hashes of data and weights, hardware,
+time), what its data are called (`title`) and whether they are generated or photographs (`source`). Nothing of this is
+told from the name of a folder or of a profile.
+"""
+
+from __future__ import annotations
+
+import glob
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from wsl.errors import StudyError
+from wsl.evaluation import predictions
+from wsl.files import sha256, whole_file
+
+# What of a manifest is the same whenever a run is made again, and so lies in the table itself: its bytes are then the same, too
+IDENTITY = (
+    "profile", "title", "source", "trunk", "system", "seed", "locates", "parameters", "data", "weights_sha256", "head_sha256"
+)  # fmt: skip
+GENERATED, REAL = "generated", "photographs"  # the two sources of our own numbers
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run, by its folder."""
+
+    folder: Path
+    profile: str
+    trunk: str
+    system: str
+    seed: int
+
+    @property
+    def manifest(self) -> dict:
+        return read_manifest(self.folder)
+
+    @property
+    def source(self) -> str:
+        """`GENERATED` or `REAL`, as the manifest says."""
+        source = self.manifest.get("source")
+        if source not in (GENERATED, REAL):
+            raise StudyError(
+                f'{self.folder / "manifest.json"}: "source" is {source!r}, expected "{GENERATED}" or "{REAL}"; '
+                f"make the run again, or add the line if you know what its data are"
+            )
+        return source
+
+    @property
+    def title(self) -> str:
+        """What the data are called: "VOC 2007 sample"."""
+        return self.manifest.get("title", "").removesuffix(" (real photographs)") or f"profile {self.profile}"
+
+    @property
+    def recorded(self) -> bool:
+        """Whether the run belongs to the recorded results (`wsl record`), not to the runs made here."""
+        return self.folder.parents[3].name == "results"
+
+
+def run_folder(root: str | Path, profile: str, trunk: str, system: str, seed: int = 0) -> Path:
+    return Path(root) / profile / trunk / system / f"seed{seed}"
+
+
+def run_at(folder: str | Path) -> Run | None:
+    """The run in `folder`, or None where there is no whole one."""
+    folder = Path(folder)
+    whole = (folder / "manifest.json").is_file() and (folder / "predictions.parquet").is_file()
+    if not whole or len(folder.parts) < 4 or not (folder.name.startswith("seed") and folder.name[4:].isdigit()):
+        return None
+    profile, trunk, system, seed = folder.parts[-4:]
+    return Run(folder, profile, trunk, system, int(seed[4:]))
+
+
+def find_runs(root: str | Path, profile: str = "", trunk: str = "", system: str = "") -> list[Run]:
+    """The whole runs below `root`, all or those of the names given, sorted; none where it is absent."""
+    pattern = "/".join([*(glob.escape(name) or "*" for name in (profile, trunk, system)), "seed*"])
+    found = filter(None, map(run_at, Path(root).glob(pattern)))
+    return sorted(found, key=lambda run: (run.profile, run.trunk, run.system, run.seed))
+
+
+def write_run(folder: str | Path, df: pd.DataFrame, manifest: dict) -> None:
+    """Write predictions.parquet, with the manifest's `IDENTITY` in its metadata, and manifest.json. The manifest comes
+    last: a run without one is not whole."""
+    folder = Path(folder)
+    (folder / "manifest.json").unlink(missing_ok=True)
+    predictions.write(df, folder / "predictions.parquet", {key: manifest[key] for key in IDENTITY if key in manifest})
+    manifest = {**manifest, "predictions_sha256": sha256(folder / "predictions.parquet")}
+    with whole_file(folder / "manifest.json") as temporary:
+        temporary.write_text(json.dumps(manifest, indent=2) + "\n")
+
+
+def read_run(folder: str | Path) -> tuple[pd.DataFrame, dict]:
+    """(table, manifest) of a run; the table must be the one that the manifest was written for."""
+    folder = Path(folder)
+    manifest = read_manifest(folder)
+    path = folder / "predictions.parquet"
+    df = predictions.read(path)
+    if manifest.get("predictions_sha256", sha256(path)) != sha256(path):
+        raise StudyError(f"{path}: is not the table that manifest.json was written for; make the run again")
+    return df, manifest
+
+
+def read_manifest(folder: str | Path) -> dict:
+    path = Path(folder) / "manifest.json"
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        raise StudyError(f"{path}: no such file: the run was not finished; make it again") from None
+    except (OSError, ValueError) as error:
+        raise StudyError(f"{path}: cannot be read ({error}); make the run again") from None

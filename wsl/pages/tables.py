@@ -1,0 +1,377 @@
+"""Tables and sentences of the book: cells, our columns beside the paper's, links from each number to its run.
+
+Three sources are kept apart everywhere by colour and by words: the paper, photographs, generated scenes.
+"""
+
+import html
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from wsl.evaluation.evaluate import Measure
+from wsl.evaluation.runs import GENERATED, REAL, Run
+from wsl.findings import paper, reasons
+from wsl.findings.results import METHODS, Column, Result, difference, drops
+from wsl.pages.show import NOT_ATTEMPTED, Html
+
+PAPER = "paper"  # the third source of a cell
+CSS = {PAPER: "src-paper", REAL: "src-real", GENERATED: "src-scenes", "": ""}  # source of a number -> class
+# Row of the paper's tables -> system of the study, per metric; None where the paper prints a dash.
+TABLE2_SYSTEMS = {
+    "H": ("full_images", None),
+    "I": ("masked_pool", "masked_pool"),
+    "I′": ("masked_pool_outside", "masked_pool_outside"),  # in the paper's words only: "consistently worse results"
+    "J": ("weak_sup", "weak_sup"),
+    "K": (None, "center"),
+    "L": ("rcnn", "rcnn"),
+}
+TABLE1_SYSTEMS = {"B": "object_patches", "F": "full_images", "G": "weak_sup"}
+
+
+# ---------------------------------------------------------------- links and headings
+
+
+def anchor(run: Run) -> str:
+    """Id of the run's entry on the Runs page; `-here`: photographs, made here; `-recorded`: generated, recorded."""
+    name = f"{run.profile}-{run.trunk}-{run.system}-seed{run.seed}"
+    return name if run.recorded == (run.source == REAL) else name + ("-recorded" if run.recorded else "-here")
+
+
+def href(run: Run) -> str:
+    return f"runs.html#{anchor(run)}"
+
+
+def result_link(result: Result) -> str:
+    """The data's name, linked to the run."""
+    return f'<a href="{href(result.run)}">{html.escape(result.data)}</a>'
+
+
+def link(column: Column) -> str:
+    """The column's title, linked to the run of weak supervision where there is one."""
+    runs, title = column.runs("weak_sup"), html.escape(column.title)
+    return f'<a href="{href(runs[0])}">{title}</a>' if runs else title
+
+
+def links(columns: list[Column]) -> str:
+    """The caption of a chart: which runs it shows."""
+    return "Runs: " + ", ".join(dict.fromkeys(link(column) for column in columns if column.runs("weak_sup"))) + "."
+
+
+def head(column: Column) -> str:
+    """ "real photographs: VOC 2007 sample, 1,312 photographs (recorded run)"."""
+    result = next(filter(None, (column.load(s) for s in ("weak_sup", "full_images"))), None)
+    made = "recorded run" if result and result.run.recorded else "run just now"
+    what = "real photographs: " if column.source == REAL else ""
+    name = html.escape(result.data if result else column.title)
+    return f"{what}{name} <small>({made if result else 'no run here'})</small>"
+
+
+# ---------------------------------------------------------------- sentences
+
+
+def say_difference(a: Result | None, b: Result | None, metric: str, a_name: str, b_name: str) -> str:
+    """One Markdown sentence that compares two systems on one data set, from computed values only."""
+    if a is None or b is None:
+        missing = a_name if a is None else b_name
+        return f"No run of {missing} is there to compare."
+    d = difference(a, b, metric)
+    what = "classification" if metric == "classification" else "location"
+    verdict = "above" if d.low > 0 else "below" if d.high < 0 else "not distinguishable from"
+    x, y = (f'<a href="{href(one.run)}">{100 * getattr(one, metric).value:.1f}</a>' for one in (a, b))
+    return (
+        f"**{a.data}:** {a_name} reaches a {what} mAP of {x}, {b_name} {y}: a difference of {d.value:+.1f} points "
+        f"(paired 95% interval {d.low:+.1f} to {d.high:+.1f}), so {a_name} is {verdict} {b_name} here."
+    )
+
+
+def say_differences(columns: list[Column], a: str, b: str, metric: str) -> list[str]:
+    """`say_difference` of two systems for each column that has runs of both."""
+    pairs = filter(None, (column.load_pair(a, b) for column in columns))
+    return [say_difference(x, y, metric, METHODS[a], METHODS[b]) for x, y in pairs if getattr(x, metric) and getattr(y, metric)]
+
+
+def say_drops(columns: list[Column], classes: tuple[str, ...]) -> list[str]:
+    """How much more `classes` lose from naming to placing than the others do, a sentence a column with runs."""
+    lines = []
+    for result in filter(None, (column.load("weak_sup") for column in columns)):
+        drop = drops(result)
+        named, others = drop[drop.index.isin(classes)], drop[~drop.index.isin(classes)]
+        if len(named):
+            points = f"{named.mean():.1f} points in the named classes, {others.mean():.1f} in the others"
+            lines.append(f"{result_link(result)}: {points}")
+    return lines
+
+
+def say_trends(column: Column) -> list[str]:
+    """`reasons.trends` of a column, a sentence a comparison."""
+    lines = []
+    for t in reasons.trends(column):
+        verdict = "grows" if t.low > 0 else "shrinks" if t.high < 0 else "shows no clear trend"
+        lines.append(
+            f'{t.title}: <a href="{href(t.result.run)}">{t.value:+.1f}</a> with all {t.images:,} images; '
+            f"{t.slope:+.1f} points per doubling ({t.low:+.1f} to {t.high:+.1f}): {verdict}"
+        )
+    return lines
+
+
+def say_resolution(columns: list[Column], a: str, b: str) -> list[str]:
+    """`reasons.resolution` of each column that has runs of both systems."""
+    lines = []
+    for found in filter(None, (reasons.resolution(column, a, b) for column in columns)):
+        text = f"{result_link(found.result)}: the gain is {found.gain:+.1f} points in the median class, its simultaneous "
+        text += f"95% interval ± {found.reach:.1f} wide"
+        if found.gain > 0:
+            text += f"; to tell such a gain from zero would take about {found.times_the_images:.1f} times as many test images"
+        lines.append(text)
+    return lines
+
+
+def say_near_the_top(column: Column, *systems: str) -> list[str]:
+    """In how many classes each system leaves little to gain."""
+    lines = []
+    for system in systems:
+        if (result := column.load(system)) is not None:
+            count, ap = reasons.near_the_top(result)
+            name = f'<a href="{href(result.run)}">{METHODS[system]}</a>'
+            lines.append(f"{name}: {count} of {len(ap)} classes lie above 95, the median class at {100 * ap.median():.1f}")
+    return lines
+
+
+# ---------------------------------------------------------------- tables
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A table cell: HTML, where it comes from (a key of `CSS`, or "" for none), and what the tooltip says."""
+
+    text: str
+    source: str = ""
+    title: str = ""
+    left: bool = False  # prose: aligned left, not right as numbers are
+
+
+def cell(result: Result | None, metric: str, applies: bool = True, small: bool = True) -> Cell:
+    """A mean AP with its interval below it, seed spread in the tooltip, linked to the run that made it."""
+    if not applies:
+        return Cell("–")
+    measure = getattr(result, metric) if result else None
+    if measure is None:
+        return Cell(f"<small>{NOT_ATTEMPTED}</small>", result.source if result else "")
+    value, low, high = (f"{100 * x:.1f}" for x in (measure.value, measure.low, measure.high))
+    spread = seed_spread(measure)
+    title = f"95% interval over {result.n_images:,} images: {low} to {high}; {spread}"
+    under = f"<br><small>{low} to {high}<br>{spread}</small>" if small else ""
+    return Cell(f'<a href="{href(result.run)}">{value}</a>{under}', result.source, title)
+
+
+def seed_spread(measure: Measure) -> str:
+    """ "3 seeds: 93.2 to 93.7"."""
+    if len(measure.seeds) == 1:
+        return "1 seed"
+    low, high = (100 * end(measure.seeds.values()) for end in (min, max))
+    return f"{len(measure.seeds)} seeds: {low:.1f} to {high:.1f}"
+
+
+def paper_cell(value: float) -> Cell:
+    return Cell("–" if pd.isna(value) else f"{value:.1f}", PAPER, paper.CITATION)
+
+
+def table(heads, rows, caption: str, name: str) -> Html:
+    """An HTML table in the book's style, the same bytes for the same numbers.
+
+    `heads`: one list a header row of (text, span, source); the first column of every row is its header.
+    `rows`: list of (row header, [Cell, ...]).
+    """
+    out = [f'<div style="overflow-x:auto" tabindex="0"><table class="dataframe wsl-table" id="{name}">']
+    out.append(f"<caption>{caption}</caption><thead>")
+    for row in heads:
+        cells = "".join(
+            f'<th scope="{"colgroup" if span > 1 else "col"}" colspan="{span}"{_class(source)}>{text}</th>'
+            for text, span, source in row
+        )
+        out.append(f"<tr>{cells}</tr>")
+    out.append("</thead><tbody>")
+    for header, cells in rows:
+        tds = "".join(f"<td{_class(c.source, c.left)}{_title(c.title)}>{c.text}</td>" for c in cells)
+        out.append(f'<tr><th scope="row">{header}</th>{tds}</tr>')
+    return Html("\n".join([*out, "</tbody></table></div>"]))
+
+
+def _class(source: str, left: bool = False) -> str:
+    names = " ".join(filter(None, ("left" if left else "", CSS[source])))
+    return f' class="{names}"' if names else ""
+
+
+def _title(text: str) -> str:
+    return f' title="{html.escape(text)}"' if text else ""
+
+
+def table2(voc: list[Column], coco: list[Column], metric: str) -> Html:
+    """One half of Table 2 (`metric`: "classification" or "location"): paper | real photographs | scenes."""
+    printed, k = paper.table2(), 0 if metric == "classification" else 1
+    groups = [("voc", "Pascal VOC", voc), ("coco", "Microsoft COCO", coco)]
+    heads = [[("", 1, "")], [("setup", 1, "")]]
+    for short, name, columns in groups:
+        heads[0].append((name, 1 + len(columns), ""))
+        heads[1].append((f"paper: {'VOC 2012' if short == 'voc' else 'COCO 2014'} validation", 1, PAPER))
+        heads[1] += [(head(column), 1, column.source) for column in columns]
+    rows = []
+    for letter, systems in TABLE2_SYSTEMS.items():
+        system, cells = systems[k], []
+        for short, _, columns in groups:
+            in_words = Cell("<small>worse than I (no number)</small>" if k == 0 else "–", PAPER, paper.CITATION)
+            cells.append(paper_cell(printed.loc[letter, f"{metric}_{short}"]) if letter in printed.index else in_words)
+            for column in columns:
+                found = cell(column.load(system) if system else None, metric, system is not None)
+                cells.append(replace(found, source=column.source))
+        name = printed.loc[letter, "method"] if letter in printed.index else METHODS[systems[0]]
+        rows.append((f"{letter}. {name}", cells))
+    what = "classification" if k == 0 else "location prediction"
+    caption = (
+        f"Table 2, {what}: mean average precision, %. Below each own number: 95% interval over test images, "
+        "then the spread over seeds. A number links to its run."
+    )
+    return table(heads, rows, caption, f"table2-{metric}")
+
+
+def table1(columns: list[Column]) -> Html:
+    """Table 1 with classes as rows: the paper's A to G, then our B, F and G on each data set."""
+    printed = paper.table1()
+    heads = [[("", 1, ""), ("paper: VOC 2012 test", len(printed), PAPER)], [("class", 1, "")]]
+    heads[1] += [(f"{row}<br><small>{html.escape(printed.loc[row, 'method'])}</small>", 1, PAPER) for row in printed.index]
+    results = []
+    for column in columns:
+        source = column.source
+        heads[0].append((f"{head(column)}<br><small>not comparable with the test column</small>", 3, source))
+        for row, system in TABLE1_SYSTEMS.items():
+            heads[1].append((f"{row}<br><small>{METHODS[system]}</small>", 1, source))
+            results.append((source, column.load(system)))
+    means = [replace(cell(result, "classification", small=False), source=source) for source, result in results]
+    rows = [("mAP", [paper_cell(printed.loc[row, "mAP"]) for row in printed.index] + means)]
+    for short, name in paper.VOC_NAMES.items():
+        cells = [paper_cell(printed.loc[row, short]) for row in printed.index]
+        rows.append((name, cells + [class_cell(source, result, name) for source, result in results]))
+    caption = (
+        "Table 1: average precision by class, %, image classification. The labels of the VOC 2012 test set "
+        "are not public, so our columns are computed on validation images and are not comparable with it."
+    )
+    return table(heads, rows, caption, "table1")
+
+
+def class_cell(source: str, result: Result | None, name: str, metric: str = "classification") -> Cell:
+    """AP of one class, interval in the tooltip."""
+    if result is None:  # the row of the mean says so in full
+        return Cell("·", source, NOT_ATTEMPTED)
+    classes = getattr(result, metric).classes
+    if name not in classes.index or np.isnan(classes.loc[name, "ap"]):
+        return Cell("<small>no such object</small>", source)
+    ap, low, high = (100 * classes.loc[name, c] for c in ("ap", "low", "high"))
+    return Cell(f'<a href="{href(result.run)}">{ap:.1f}</a>', source, f"95% interval {low:.1f} to {high:.1f}")
+
+
+def drop_table(columns: list[Column], count: int) -> Html:
+    """The classes that lose most from naming to placing, for each source."""
+    heads = [[("", 1, ""), *((head(column), 1, column.source) for column in columns)]]
+    results = [(column.source, column.load("weak_sup")) for column in columns]
+    rows = []
+    for rank in range(count):
+        cells = []
+        for source, result in results:
+            drop = drops(result) if result else []
+            if rank >= len(drop):
+                cells.append(Cell("·", source, NOT_ATTEMPTED))
+                continue
+            name = drop.index[rank]
+            ap, place = (100 * m.classes.loc[name, "ap"] for m in (result.classification, result.location))
+            low, high = (100 * result.location.classes.loc[name, end] for end in ("low", "high"))
+            title = f"classification AP {ap:.1f}, location AP {place:.1f} (95% interval {low:.1f} to {high:.1f})"
+            cells.append(Cell(f'{html.escape(name)} <a href="{href(result.run)}">−{drop.iloc[rank]:.1f}</a>', source, title))
+        rows.append((f"{rank + 1}.", cells))
+    return table(heads, rows, "Classification AP minus location AP, points: the largest drops.", "drops")
+
+
+def difference_cell(pair: tuple[Result, Result] | None, metric: str, source: str) -> Cell:
+    """a minus b in points with its paired interval below."""
+    if pair is None or None in (getattr(pair[0], metric), getattr(pair[1], metric)):
+        return Cell("·", source, NOT_ATTEMPTED)
+    d = difference(*pair, metric)
+    title = f"paired 95% interval, seeds {', '.join(map(str, d.seeds))}"
+    text = f'<a href="{href(pair[0].run)}">{d.value:+.1f}</a><br><small>{d.low:+.1f} to {d.high:+.1f}</small>'
+    return Cell(text, source, title)
+
+
+def answer_table(columns: list[Column]) -> Html:
+    """The landing page's summary: the paper's two findings, each as a pair of rows of Table 2."""
+    printed = paper.table2()
+    pairs = [
+        ("Names what is there: whole image", "full_images", "classification", "H"),
+        ("Names what is there: search, labels only", "weak_sup", "classification", "J"),
+        ("Points at it: centre of the image", "center", "location", "K"),
+        ("Points at it: search, labels only", "weak_sup", "location", "J"),
+    ]
+    heads = [[("mean average precision, %", 1, ""), ("paper: VOC 2012 validation", 1, PAPER)]]
+    heads[0] += [(head(column), 1, column.source) for column in columns]
+    rows = []
+    for label, system, metric, letter in pairs:
+        cells = [paper_cell(printed.loc[letter, f"{metric}_voc"])]
+        for column in columns:
+            cells.append(replace(cell(column.load(system), metric), source=column.source))
+        rows.append((f"{label} <small>({letter})</small>", cells))
+    return table(heads, rows, "The answer so far. Each number links to the run that made it.", "answer")
+
+
+def runs_table(runs: list[Run], caption: str, name: str) -> Html:
+    """Every run with what made it: data, command, commit, hashes, time, hardware. One anchor a run."""
+    texts = ["run", "data", "command", "commit", "sha256", "time", "machine"]
+    rows = []
+    for run in runs:
+        m = run.manifest
+        data, hardware, software = (m.get(key) or {} for key in ("data", "hardware", "software"))
+        training = m.get("training") or {}
+        made = {_commit(state) for state in (training, m) if "commit" in state}
+        cells = [
+            _lines(data.get("name"), f"{data.get('n_images', '?')} images"),
+            f"<code>{html.escape(str(m.get('command', 'not recorded')))}</code>",
+            _lines(*sorted(made), f"study {m.get('study', '?')}", m.get("created")),
+            _lines(*(f"{what} {_short(digest)}" for what, digest in _digests(m).items())),
+            _duration(m.get("wall_seconds")),
+            _lines(
+                ", ".join(f"{v}" for v in hardware.values()),
+                ", ".join(f"{k} {v}" for k, v in software.items()),
+            ),
+        ]
+        run_name = f"{run.profile}<br>{run.trunk}<br><b>{run.system}</b><br>seed {run.seed}"
+        label = f'<span id="{anchor(run)}">{run_name}</span>'
+        rows.append((label, [Cell(f"<small>{text}</small>", run.source) for text in cells]))
+    return table([[(text, 1, "") for text in texts]], rows, caption, name)
+
+
+def _commit(state: dict) -> str:
+    return _short(state["commit"]) + (" with local changes" if state.get("changed_files") else "")
+
+
+def _lines(*texts) -> str:
+    return "<br>".join(html.escape(str(text)) for text in texts if text)
+
+
+def _digests(manifest: dict) -> dict[str, str | None]:
+    """What can be hashed of a run: its data, its trunk's weights, its head, its table."""
+    return {
+        "data": (manifest.get("data") or {}).get("digest"),
+        "trunk": manifest.get("weights_sha256"),
+        "head": manifest.get("head_sha256"),
+        "table": manifest.get("predictions_sha256"),
+    }
+
+
+def _short(digest) -> str:
+    return str(digest)[:12] if digest else "none"
+
+
+def _duration(seconds) -> str:
+    if not isinstance(seconds, int | float):
+        return "not recorded"
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+
+
