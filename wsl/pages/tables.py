@@ -76,11 +76,11 @@ def say_difference(a: Result | None, b: Result | None, metric: str, a_name: str,
         missing = a_name if a is None else b_name
         return f"No run of {missing} is there to compare."
     d = difference(a, b, metric)
+    what = METRIC_WORDS[metric]
     verdict = "above" if d["low"] > 0 else "below" if d["high"] < 0 else "not distinguishable from"
     x, y = (f'<a href="{href(one.run)}">{100 * getattr(one, metric).value:.1f}</a>' for one in (a, b))
     return (
-        f"**{a.data}:** {a_name} reaches a {METRIC_WORDS[metric]} mAP of {x}, {b_name} {y}: "
-        f"a difference of {d['value']:+.1f} points "
+        f"**{a.data}:** {a_name} reaches a {what} mAP of {x}, {b_name} {y}: a difference of {d['value']:+.1f} points "
         f"(paired 95% interval {d['low']:+.1f} to {d['high']:+.1f}), so {a_name} is {verdict} {b_name} here."
     )
 
