@@ -113,7 +113,7 @@ def test_sensitivity(root):
     assert sensitivity.mean_ap(several, True, tolerance=np.inf) == sensitivity.mean_ap(several, False)
     (column,) = columns(root, "voc-sample")
     curves = sensitivity.tolerance_curves(column)
-    assert list(curves) == ["J, weak supervision", "K, centre prediction"]
+    assert list(curves) == ["J, weak supervision", "K, center prediction"]
     assert all(curve.is_monotonic_increasing for curve in curves.values())
     assert "∞" in figures.as_html(figures.tolerance_curve(curves), "alt")
     assert ">VOC 2007 sample</a>: J" in sensitivity.order_sentences([column])[0]
@@ -165,7 +165,7 @@ def browsed(voc_root, tmp_path):
         "image": np.repeat(dataset.images, k), "class": np.tile(dataset.classes, n), "score": -3.0, "x": 15.0, "y": 20.0,
     })  # fmt: skip
     table.loc[(table["image"] == "000012") & (table["class"] == "dog"), "score"] = 2.0  # found
-    table.loc[(table["image"] == "000007") & (table["class"] == "bus"), "score"] = 1.0  # false alarm; dog not announced
+    table.loc[(table["image"] == "000007") & (table["class"] == "bus"), "score"] = 1.0  # false positive; dog not detected
     write_run(tmp_path / "runs/x/trunk/weak_sup/seed0", predictions.attach_truth(table, dataset), {})
     return gallery.weak_sup_table(Column(str(tmp_path / "runs"), "x", "trunk")), dataset
 
@@ -174,11 +174,11 @@ def test_failures_come_first_and_every_picture_is_there(browsed):
     table, dataset = browsed
     found = browse.cases(table)
     assert found["000012"] == [("dog", "found")] and found["000100"] == []
-    assert found["000007"] == [("bus", "false alarm"), ("dog", "not announced")]
+    assert found["000007"] == [("bus", "false positive"), ("dog", "not detected")]
     assert browse.choose(found) == ["000007", "2008_000003", "000012", "000100"]
     html = browse.browser(table, dataset)
     assert re.findall(r'data-image="([^"]+)"', html) == browse.choose(found) and "all 4 pictures" in html
-    assert 'data-cases="bus=false alarm|dog=not announced"' in html
+    assert 'data-cases="bus=false positive|dog=not detected"' in html
     assert "2 of 4 pictures" in browse.browser(table, dataset, 2)
     assert "No run" in browse.browser(None, dataset) and "No run" in browse.browser(table, None)
 

@@ -211,8 +211,8 @@ def test_slider_shows_one_frame_and_names_all():
 def test_outcomes_of_weak_supervision(roots):
     table = gallery.weak_sup_table(columns(roots)[0])
     counts = gallery.outcome_shares(table)
-    announced = int(((table["score"] > 0) & (table["label"] != 0)).sum())
-    assert sum(counts.values()) - counts["not announced"] == announced
+    detected = int(((table["score"] > 0) & (table["label"] != 0)).sum())
+    assert sum(counts.values()) - counts["not detected"] == detected
     assert counts["found"] == ((table["score"] > 0) & (table["label"] > 0) & (table["distance"] <= 18)).sum()
     chosen = gallery.choose(table, "found", 5)
     assert len(chosen) == len(set(chosen)) == 5

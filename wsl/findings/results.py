@@ -28,7 +28,7 @@ METHODS = {
     "masked_pool": "masked pooling",
     "masked_pool_outside": "masked pooling with outside penalty",
     "weak_sup": "weak supervision",
-    "center": "centre prediction",
+    "center": "center prediction",
     "rcnn": "R-CNN*",
     "object_patches": "object patches",
     "weak_sup@train_s1": "weak supervision, trained at one scale",
@@ -211,7 +211,7 @@ def discovery_epochs(column: Column, seed: int = 0) -> pd.DataFrame | None:
     found = discovery_rows(column, seed)
     if found is None:
         return None
-    other = "both kinds in one picture" if (found["appearance"] != "").any() else "all objects"
+    other = "usual and unusual in one picture" if (found["appearance"] != "").any() else "all objects"
     found = found.replace({"appearance": {"": other}})
     by = found.groupby("appearance")["epoch"]
     return pd.DataFrame({"objects": by.size(), "found": by.count() / by.size(), "median_epoch": by.median()})

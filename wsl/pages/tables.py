@@ -13,7 +13,7 @@ from wsl.evaluation.evaluate import Measure
 from wsl.evaluation.runs import GENERATED, REAL, Run
 from wsl.findings import paper, reasons
 from wsl.findings.results import METHODS, Column, Result, difference, drops
-from wsl.pages.show import NOT_ATTEMPTED, Html
+from wsl.pages.show import METRIC_WORDS, NOT_ATTEMPTED, Html
 
 PAPER = "paper"  # the third source of a cell
 CSS = {PAPER: "src-paper", REAL: "src-real", GENERATED: "src-scenes", "": ""}  # source of a number -> class
@@ -76,7 +76,7 @@ def say_difference(a: Result | None, b: Result | None, metric: str, a_name: str,
         missing = a_name if a is None else b_name
         return f"No run of {missing} is there to compare."
     d = difference(a, b, metric)
-    what = "classification" if metric == "classification" else "location"
+    what = METRIC_WORDS[metric]
     verdict = "above" if d.low > 0 else "below" if d.high < 0 else "not distinguishable from"
     x, y = (f'<a href="{href(one.run)}">{100 * getattr(one, metric).value:.1f}</a>' for one in (a, b))
     return (
@@ -92,7 +92,7 @@ def say_differences(columns: list[Column], a: str, b: str, metric: str) -> list[
 
 
 def say_drops(columns: list[Column], classes: tuple[str, ...]) -> list[str]:
-    """How much more `classes` lose from naming to placing than the others do, a sentence a column with runs."""
+    """How far localization AP lies below classification AP in `classes` and in the others, a sentence a column with runs."""
     lines = []
     for result in filter(None, (column.load("weak_sup") for column in columns)):
         drop = drops(result)
@@ -271,7 +271,7 @@ def class_cell(source: str, result: Result | None, name: str, metric: str = "cla
 
 
 def drop_table(columns: list[Column], count: int) -> Html:
-    """The classes that lose most from naming to placing, for each source."""
+    """The classes whose localization AP lies furthest below their classification AP, for each source."""
     heads = [[("", 1, ""), *((head(column), 1, column.source) for column in columns)]]
     results = [(column.source, column.load("weak_sup")) for column in columns]
     rows = []
@@ -285,10 +285,10 @@ def drop_table(columns: list[Column], count: int) -> Html:
             name = drop.index[rank]
             ap, place = (100 * m.classes.loc[name, "ap"] for m in (result.classification, result.location))
             low, high = (100 * result.location.classes.loc[name, end] for end in ("low", "high"))
-            title = f"classification AP {ap:.1f}, location AP {place:.1f} (95% interval {low:.1f} to {high:.1f})"
+            title = f"classification AP {ap:.1f}, localization AP {place:.1f} (95% interval {low:.1f} to {high:.1f})"
             cells.append(Cell(f'{html.escape(name)} <a href="{href(result.run)}">−{drop.iloc[rank]:.1f}</a>', source, title))
         rows.append((f"{rank + 1}.", cells))
-    return table(heads, rows, "Classification AP minus location AP, points: the largest drops.", "drops")
+    return table(heads, rows, "Classification AP minus localization AP, points: the largest drops.", "drops")
 
 
 def difference_cell(pair: tuple[Result, Result] | None, metric: str, source: str) -> Cell:
@@ -305,10 +305,10 @@ def answer_table(columns: list[Column]) -> Html:
     """The landing page's summary: the paper's two findings, each as a pair of rows of Table 2."""
     printed = paper.table2()
     pairs = [
-        ("Names what is there: whole image", "full_images", "classification", "H"),
-        ("Names what is there: search, labels only", "weak_sup", "classification", "J"),
-        ("Points at it: centre of the image", "center", "location", "K"),
-        ("Points at it: search, labels only", "weak_sup", "location", "J"),
+        ("Classification, the whole image at once: H. full images", "full_images", "classification", "H"),
+        ("Classification, sliding window: J. weak supervision", "weak_sup", "classification", "J"),
+        ("Localization, always the image center: K. center prediction", "center", "location", "K"),
+        ("Localization, best-scoring position: J. weak supervision", "weak_sup", "location", "J"),
     ]
     heads = [[("mean average precision, %", 1, ""), ("paper: VOC 2012 validation", 1, PAPER)]]
     heads[0] += [(head(column), 1, column.source) for column in columns]
@@ -317,8 +317,8 @@ def answer_table(columns: list[Column]) -> Html:
         cells = [paper_cell(printed.loc[letter, f"{metric}_voc"])]
         for column in columns:
             cells.append(replace(cell(column.load(system), metric), source=column.source))
-        rows.append((f"{label} <small>({letter})</small>", cells))
-    return table(heads, rows, "The answer so far. Each number links to the run that made it.", "answer")
+        rows.append((label, cells))
+    return table(heads, rows, "The two main comparisons. Each number links to the run that made it.", "answer")
 
 
 def runs_table(runs: list[Run], caption: str, name: str) -> Html:
