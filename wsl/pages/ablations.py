@@ -43,7 +43,7 @@ def systems(columns: list[Column]) -> list[tuple[str, str]]:
 
 def table(columns: list[Column], metric: str) -> Html:
     """mAP of every variant and its difference to weak supervision on the same seeds and resampled images."""
-    heads = [[("", 1, "")], [("one change to J", 1, "")]]
+    heads = [[("data", 1, "")], [("one change to J", 1, "")]]
     for column in columns:
         heads[0].append((tables.head(column), 2, column.source))
         heads[1] += [("mAP", 1, column.source), ("against J", 1, column.source)]

@@ -4,6 +4,8 @@ Three sources are kept apart everywhere by colour and by words: the paper, photo
 """
 
 import html
+import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -178,40 +180,35 @@ def paper_cell(value: float) -> Cell:
 
 
 def table(heads, rows, caption: str, name: str) -> Html:
-    """An HTML table in the book's style, the same bytes for the same numbers.
+    """A table of the book, laid out by pandas' Styler: the same bytes for the same numbers.
 
     `heads`: one list a header row of (text, span, source); the first column of every row is its header.
     `rows`: list of (row header, [Cell, ...]).
     """
-    out = [f'<div style="overflow-x:auto" tabindex="0"><table class="dataframe wsl-table" id="{name}">']
-    out.append(f"<caption>{caption}</caption><thead>")
-    for row in heads:
-        cells = "".join(
-            f'<th scope="{"colgroup" if span > 1 else "col"}" colspan="{span}"{_class(source)}>{text}</th>'
-            for text, span, source in row
-        )
-        out.append(f"<tr>{cells}</tr>")
-    out.append("</thead><tbody>")
-    for header, cells in rows:
-        tds = "".join(f"<td{_class(c.source, c.left)}{_title(c.title)}>{c.text}</td>" for c in cells)
-        out.append(f'<tr><th scope="row">{header}</th>{tds}</tr>')
-    return Html("\n".join([*out, "</tbody></table></div>"]))
+    groups = [[k for k, (_, span, _) in enumerate(row[1:], 1) for _ in range(span)] for row in heads]
+    columns = pd.MultiIndex.from_arrays(groups, names=[row[0][0] for row in heads])
+    columns = columns if len(heads) > 1 else columns.get_level_values(0)
 
+    def of_cells(value: Callable[[Cell], str]) -> pd.DataFrame:
+        return pd.DataFrame([[value(cell) for cell in cells] for _, cells in rows], columns=columns, dtype=object)
 
-def _class(source: str, left: bool = False) -> str:
-    names = " ".join(filter(None, ("left" if left else "", CSS[source])))
-    return f' class="{names}"' if names else ""
-
-
-def _title(text: str) -> str:
-    return f' title="{html.escape(text)}"' if text else ""
+    style = of_cells(lambda c: c.text).style.set_uuid(name).set_caption(caption)
+    style = style.set_td_classes(of_cells(lambda c: f"{'left' * c.left} {CSS[c.source]}".strip()))
+    style = style.set_tooltips(of_cells(lambda c: html.escape(c.title)), as_title_attribute=True)
+    style = style.set_table_attributes('class="dataframe wsl-table"').format_index(lambda k: rows[k][0])
+    for level, row in enumerate(heads):
+        texts = [f'<span class="head {CSS[source]}">{text}</span>' if source else text for text, _, source in row]
+        style = style.format_index(lambda k, texts=texts: texts[k], level=level, axis="columns")
+    own = r'<style.*?</style>\s*| id="T_[^"]*"| class="(?:col|row)_heading[^"]*"|(?<=class=")data row\d+ col\d+ ?'
+    body = re.sub(own, "", style.to_html(), flags=re.S)  # names of cells that no style of ours refers to
+    return Html(f'<div style="overflow-x:auto" tabindex="0" id="{name}">{body}</div>')
 
 
 def table2(voc: list[Column], coco: list[Column], metric: str) -> Html:
     """One half of Table 2 (`metric`: "classification" or "location"): paper | real photographs | scenes."""
     printed, k = paper.table2(), 0 if metric == "classification" else 1
     groups = [("voc", "Pascal VOC", voc), ("coco", "Microsoft COCO", coco)]
-    heads = [[("", 1, "")], [("setup", 1, "")]]
+    heads = [[("data", 1, "")], [("setup", 1, "")]]
     for short, name, columns in groups:
         heads[0].append((name, 1 + len(columns), ""))
         heads[1].append((f"paper: {'VOC 2012' if short == 'voc' else 'COCO 2014'} validation", 1, PAPER))
@@ -238,7 +235,7 @@ def table2(voc: list[Column], coco: list[Column], metric: str) -> Html:
 def table1(columns: list[Column]) -> Html:
     """Table 1 with classes as rows: the paper's A to G, then our B, F and G on each data set."""
     printed = paper.table1()
-    heads = [[("", 1, ""), ("paper: VOC 2012 test", len(printed), PAPER)], [("class", 1, "")]]
+    heads = [[("data", 1, ""), ("paper: VOC 2012 test", len(printed), PAPER)], [("class", 1, "")]]
     heads[1] += [(f"{row}<br><small>{html.escape(printed.loc[row, 'method'])}</small>", 1, PAPER) for row in printed.index]
     results = []
     for column in columns:
@@ -272,7 +269,7 @@ def class_cell(source: str, result: Result | None, name: str, metric: str = "cla
 
 def drop_table(columns: list[Column], count: int) -> Html:
     """The classes whose localization AP lies furthest below their classification AP, for each source."""
-    heads = [[("", 1, ""), *((head(column), 1, column.source) for column in columns)]]
+    heads = [[("rank", 1, ""), *((head(column), 1, column.source) for column in columns)]]
     results = [(column.source, column.load("weak_sup")) for column in columns]
     rows = []
     for rank in range(count):
