@@ -32,6 +32,7 @@ def identity(profile: Profile, system: str, seed: int, features: Features) -> di
         "pictures_sha256": _digest(features.dataset.files),
         "weights_sha256": features.trunk.weights_sha256,
         "engine": features.trunk.engine,
+        "device": features.trunk.device.type,
     }
     return json.loads(json.dumps(about))  # lists in place of tuples, as a file gives them back
 
@@ -48,7 +49,7 @@ def _digest(files: tuple[Path, ...]) -> str:
 
 
 def differences(kept: dict, wanted: dict) -> str:
-    """What differs between two identities, in words; empty if they are the same."""
+    """What differs between two identities, in words."""
     keys = [key for key in sorted({*kept, *wanted}) if kept.get(key) != wanted.get(key)]
     return ", ".join(
         key if key.endswith("sha256") else f"{key} = {kept.get(key)!r}, now {wanted.get(key)!r}" for key in keys
@@ -61,15 +62,14 @@ def head_is_of(path: Path, about: dict) -> bool:
         with safe_open(path, "pt") as file:
             kept = json.loads(file.metadata()["about"])["identity"]
     except (SafetensorError, TypeError, KeyError, ValueError):
-        return _is_same(path, None, about)
+        kept = None
     return _is_same(path, kept, about)
 
 
-def _is_same(path: Path, kept: dict | None, about: dict) -> bool:
+def _is_same(path: Path, kept: dict | None, about: dict, quiet: bool = False) -> bool:
     """Whether the identity in a file is the wanted one; None: there is none that can be read."""
-    different = "" if kept is None else differences(kept, about)
-    if kept is None or different:
-        why = f"is of another training ({different})" if different else "is cut off or of another form"
+    if kept != about and not quiet:
+        why = "is cut off or of another form" if kept is None else f"is of another training ({differences(kept, about)})"
         print(f"{path}: {why}; the training starts afresh", file=sys.stderr)
     return kept == about
 
@@ -81,10 +81,10 @@ def save_checkpoint(path: Path, about: dict, epoch: int, losses: list[float], pa
         torch.save({"identity": about, "epoch": epoch, "losses": losses, **state}, temporary)
 
 
-def load_checkpoint(path: Path, about: dict, parts: dict, device: torch.device) -> tuple[int, list[float]]:
+def load_checkpoint(path: Path, about: dict, parts: dict, device: torch.device, quiet: bool) -> tuple[int, list[float]]:
     """Restore `parts` after the last whole epoch of this very training; returns that epoch and the losses so far.
 
-    (0, []) and nothing restored where there is none; in words, where it is another training's or cannot be read.
+    (0, []) and nothing restored where there is none; in words unless `quiet`, where it is another training's or unreadable.
     """
     if not path.is_file():
         return 0, []
@@ -93,7 +93,7 @@ def load_checkpoint(path: Path, about: dict, parts: dict, device: torch.device) 
         kept = state["identity"]
     except Exception:  # cut off, empty, an older form: each has its own error types, with the same remedy
         state, kept = {}, None
-    if not _is_same(path, kept, about):
+    if not _is_same(path, kept, about, quiet):
         return 0, []
     for name, part in parts.items():
         part.load_state_dict(state[name])
