@@ -121,6 +121,9 @@ def test_a_head_of_another_training_is_trained_anew(tiny, capsys):
     assert capsys.readouterr().err == ""
     assert not study.is_trained(replace(profile, learning_rate=0.1), "weak_sup", 0, runs)
     assert "head.safetensors: is of another training (learning_rate = 0.001, now 0.1); the training" in capsys.readouterr().err
+    with pytest.raises(StudyError, match=r"other settings \(learning_rate = 0.001, now 0.1\); train it anew"):
+        study.predict_systems(replace(profile, learning_rate=0.1), [("center", 0)], runs)
+    assert study.is_trained(replace(profile, test_scales=(1.0,)), "weak_sup", 0, runs)  # testing has its own settings
 
 
 def test_plan_forecasts_each_step_and_refuses_a_full_disk(tiny, tmp_path, monkeypatch):

@@ -45,7 +45,7 @@ from wsl.files import whole_file
 from wsl.network.features import Features
 from wsl.network.model import check_head
 from wsl.profile import Profile
-from wsl.systems.checkpoint import identity
+from wsl.systems.checkpoint import check_settings, identity
 from wsl.systems.predict import table
 from wsl.systems.proposals import Proposals, keep_proposals
 
@@ -257,6 +257,7 @@ def predict_rcnn(profile: Profile, features: Features, runs: Path, paths: Sequen
     for path in paths:
         classifier, about = load_classifier(path)
         check_head(path, about, features.trunk.name, features.trunk.weights_sha256, features.dataset.classes)
+        check_settings(path, about, profile, "rcnn", about["seed"])
         classifiers.append(classifier.to(features.trunk.device))
     return predict_regions(profile, features, keep_proposals(profile, "val", runs), classifiers)
 

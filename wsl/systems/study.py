@@ -30,7 +30,7 @@ from wsl.network.features import Features
 from wsl.network.model import check_head, load_head
 from wsl.network.trunk import Trunk, load_trunk
 from wsl.profile import Profile, check_system, head_of, method_of, scores_of
-from wsl.systems.checkpoint import head_is_of, identity
+from wsl.systems.checkpoint import check_settings, head_is_of, identity
 from wsl.systems.predict import Tester, center_prediction, predict
 from wsl.systems.rcnn import predict_rcnn, train_rcnn
 from wsl.systems.train import Process, train
@@ -125,10 +125,9 @@ def predict_systems(profile: Profile, targets: list[tuple[str, int]], runs: Path
         path = run_folder(runs, profile.name, profile.trunk, head_of(system), seed) / "head.safetensors"
         head, about = load_head(path)
         check_head(path, about, trunk.name, trunk.weights_sha256, dataset.classes)
-        settings = profile.system_settings(system)
-        testers[system, seed] = Tester(
-            head.to(trunk.device), () if method_of(system) == "full_images" else settings.test_scales
-        )
+        check_settings(path, about, profile, head_of(system), seed)
+        scales = () if method_of(system) == "full_images" else profile.system_settings(system).test_scales
+        testers[system, seed] = Tester(head.to(trunk.device), scales)
     tables = predict(features, testers) if testers else {}
     if regions:
         tables |= zip(regions, predict_rcnn(profile, features, runs, list(regions.values())), strict=True)
