@@ -9,7 +9,7 @@ from conftest import VOC_IMAGES, write_coco, write_voc
 
 from wsl import profile as profiles
 from wsl.cli.main import main
-from wsl.evaluation.predictions import read_run
+from wsl.evaluation.runs import read_run
 from wsl.network.trunk import load_trunk
 from wsl.systems import study
 
