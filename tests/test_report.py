@@ -134,10 +134,10 @@ def test_source_and_title_are_what_the_manifest_says(tmp_path):
     for profile, source, title in (("voc2012", REAL, "my sample"), ("scenes-mine", REAL, ""), ("toy", GENERATED, "drawn")):
         make_run(tmp_path, profile, "weak_sup", source=source, title=title)
     mine, untitled, toy, absent = (Column(str(tmp_path), name, "trunk") for name in ("voc2012", "scenes-mine", "toy", "scenes"))
-    assert tables.head(mine) == "real photographs: my sample, 40 photographs <small>(run just now)</small>"
-    assert tables.head(untitled) == "real photographs: profile scenes-mine, 40 photographs <small>(run just now)</small>"
-    assert tables.head(toy) == "drawn, 40 generated images <small>(run just now)</small>"
-    assert tables.head(absent) == "profile scenes <small>(no run here)</small>" and absent.source == ""
+    assert tables.heading(mine) == "real photographs: my sample, 40 photographs <small>(run just now)</small>"
+    assert tables.heading(untitled) == "real photographs: profile scenes-mine, 40 photographs <small>(run just now)</small>"
+    assert tables.heading(toy) == "drawn, 40 generated images <small>(run just now)</small>"
+    assert tables.heading(absent) == "profile scenes <small>(no run here)</small>" and absent.source == ""
     html = tables.answer_table([mine, toy, absent])
     assert [html.count(f'{css}"') for css in ("src-real", "src-scenes")] == [5, 5]
     assert [tables.anchor(column.runs()[0])[-5:] for column in (mine, untitled, toy)] == ["-here", "-here", "seed0"]

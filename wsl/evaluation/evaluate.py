@@ -179,9 +179,9 @@ class ByMetric(NamedTuple):
 
 def check_same_truth(several: Iterable[Scored]) -> None:
     """Refuse tables that differ in images, classes or labels."""
-    first, *others = [*several] or [None]
-    for other in others:
-        _refuse(first, other, first.truth.differs(other.truth))
+    several = list(several)
+    for other in several[1:]:
+        _refuse(several[0], other, several[0].truth.differs(other.truth))
 
 
 def _refuse(a: Scored | Measure, b: Scored | Measure, what: str) -> None:

@@ -133,7 +133,7 @@ def _check_data(runs: tuple[Run, ...]) -> None:
     newest, reference = max(told, key=lambda one: one[1].get("created") or "")
     for run, manifest in told:
         for what, mine, its in (
-            ("test data", manifest.get("data", {}).get("digest"), reference.get("data", {}).get("digest")),
+            ("test data", *((m.get("data") or {}).get("digest") for m in (manifest, reference))),
             ("source", run.source, newest.source),
         ):
             if mine != its:

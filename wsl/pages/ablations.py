@@ -45,7 +45,7 @@ def table(columns: list[Column], metric: str) -> Html:
     """mAP of every variant and its difference to weak supervision on the same seeds and resampled images."""
     heads = [[("data", 1, "")], [("one change to J", 1, "")]]
     for column in columns:
-        heads[0].append((tables.head(column), 2, column.source))
+        heads[0].append((tables.heading(column), 2, column.source))
         heads[1] += [("mAP", 1, column.source), ("against J", 1, column.source)]
     rows = [("<b>J, weak supervision</b>", [c for column in columns for c in _reference(column, metric)])]
     for system, name in systems(columns):

@@ -26,7 +26,7 @@ def printed() -> pd.Series:
 
 def _heads(first: str, columns: list[Column]) -> list:
     heads = [(first, 1, ""), ("paper: VOC 2012 validation", 1, PAPER)]
-    return [heads + [(tables.head(column), 1, column.source) for column in columns]]
+    return [heads + [(tables.heading(column), 1, column.source) for column in columns]]
 
 
 def _href(column: Column) -> str:

@@ -60,7 +60,7 @@ def links(columns: list[Column]) -> str:
     return "Runs: " + ", ".join(dict.fromkeys(link(column) for column in columns if column.runs("weak_sup"))) + "."
 
 
-def head(column: Column) -> str:
+def heading(column: Column) -> str:
     """ "real photographs: VOC 2007 sample, 1,312 photographs (recorded run)"."""
     result = next(filter(None, (column.load(s) for s in ("weak_sup", "full_images"))), None)
     made = "recorded run" if result and result.run.recorded else "run just now"
@@ -212,7 +212,7 @@ def table2(voc: list[Column], coco: list[Column], metric: str) -> Html:
     for short, name, columns in groups:
         heads[0].append((name, 1 + len(columns), ""))
         heads[1].append((f"paper: {'VOC 2012' if short == 'voc' else 'COCO 2014'} validation", 1, PAPER))
-        heads[1] += [(head(column), 1, column.source) for column in columns]
+        heads[1] += [(heading(column), 1, column.source) for column in columns]
     rows = []
     for letter, systems in TABLE2_SYSTEMS.items():
         system, cells = systems[k], []
@@ -240,7 +240,7 @@ def table1(columns: list[Column]) -> Html:
     results = []
     for column in columns:
         source = column.source
-        heads[0].append((f"{head(column)}<br><small>not comparable with the test column</small>", 3, source))
+        heads[0].append((f"{heading(column)}<br><small>not comparable with the test column</small>", 3, source))
         for row, system in TABLE1_SYSTEMS.items():
             heads[1].append((f"{row}<br><small>{METHODS[system]}</small>", 1, source))
             results.append((source, column.load(system)))
@@ -269,7 +269,7 @@ def class_cell(source: str, result: Result | None, name: str, metric: str = "cla
 
 def drop_table(columns: list[Column], count: int) -> Html:
     """The classes whose localization AP lies furthest below their classification AP, for each source."""
-    heads = [[("rank", 1, ""), *((head(column), 1, column.source) for column in columns)]]
+    heads = [[("rank", 1, ""), *((heading(column), 1, column.source) for column in columns)]]
     results = [(column.source, column.load("weak_sup")) for column in columns]
     rows = []
     for rank in range(count):
@@ -308,7 +308,7 @@ def answer_table(columns: list[Column]) -> Html:
         ("Localization, best-scoring position: J. weak supervision", "weak_sup", "location", "J"),
     ]
     heads = [[("mean average precision, %", 1, ""), ("paper: VOC 2012 validation", 1, PAPER)]]
-    heads[0] += [(head(column), 1, column.source) for column in columns]
+    heads[0] += [(heading(column), 1, column.source) for column in columns]
     rows = []
     for label, system, metric, letter in pairs:
         cells = [paper_cell(printed.loc[letter, f"{metric}_voc"])]
