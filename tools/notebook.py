@@ -71,10 +71,8 @@ def _execute(source: Path, target: Path, parameters: dict, progress: bool) -> nb
     logging.getLogger("papermill").setLevel(logging.ERROR)
     bar = {"desc": f"{source.stem:>12}", "ncols": 80, "leave": False, "unit": "cell"}
     so_far = f"The notebook as far as it got: {target}"
-    # A socket's name may have 107 bytes (103 on a Mac): a longer TMPDIR will not do.
-    short = len(os.fsencode(tempfile.gettempdir())) < 70
     try:
-        with tempfile.TemporaryDirectory(prefix="wsl-", dir=None if short else "/tmp") as folder:
+        with tempfile.TemporaryDirectory(prefix="wsl-", dir=socket_folder()) as folder:
             return papermill.execute_notebook(
                 source,
                 target,
@@ -95,6 +93,12 @@ def _execute(source: Path, target: Path, parameters: dict, progress: bool) -> nb
             f"{source}: {_first_line(str(error))}; most often the machine is out of memory, "
             f"so run fewer jobs at a time (CORES=1). {so_far}"
         ) from None
+
+
+def socket_folder() -> str:
+    """Where socket files can lie: their names may have 107 bytes (103 on a Mac), and TMPDIR may name a longer folder."""
+    folder = tempfile.gettempdir()
+    return folder if len(os.fsencode(folder)) < 60 else "/tmp"
 
 
 def _kernel_manager(folder: Path):
