@@ -147,8 +147,8 @@ FAULTS = {
     "wide": ('<div style="width: 900px">wide</div>', "fits a screen 360 pixels wide (548 pixels too wide)"),
     "alt": ('<img src="data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///ywAAAAAAQABAAACAUwAOw==">', "(image-alt: img"),
     "landmark": ("<p>text</p></main><div>logo</div>", "(region: div"),
-    "contrast": ('<p style="color: #aaa">pale</p>', "(color-contrast: p"),
-    "dark": ("<style>[data-theme=dark] p {color: #333; background: #000}</style>|||<p>night</p>", "(color-contrast: p"),
+    "contrast": ('<p style="color: #aaa">pale</p>', "(color-contrast in light: p"),
+    "dark": ("<style>[data-theme=dark] p {color: #333; background: #000}</style>|||<p>night</p>", "(color-contrast in dark: p"),
 }
 
 

@@ -51,17 +51,17 @@ for (const button of document.querySelectorAll('th button, button.theme-switch-b
 AXE = """
 async ([known, before]) => {
   const found = [], looks = new Set(before);
-  async function run(context, rules) {
+  async function run(context, rules, where = '') {
     const {violations} = await axe.run(context, {...rules, resultTypes: ['violations'], elementRef: true, preload: false});
     for (const {id, nodes} of violations)
       for (const {element, target, html} of nodes)
         if (!known.some(([rule, selector]) => rule === id && element.matches(selector)))
-          found.push(`${id}: ${target.join(' ')} ${html.slice(0, 80)}`);
+          found.push(`${id}${where}: ${target.join(' ')} ${html.slice(0, 80)}`);
   }
   await run(document, {rules: {'color-contrast': {enabled: false}}});
   for (const theme of ['light', 'dark']) {
     document.documentElement.dataset.theme = theme;
-    const behind = new Map([[null, '']]);   // element -> all that is painted from the root up to it
+    const include = [], exclude = [], behind = new Map([[null, '']]);   // element -> all that is painted from the root up to it
     for (const part of document.querySelectorAll('*')) {
       const {color, backgroundColor, backgroundImage, opacity, fontSize, fontWeight} = getComputedStyle(part);
       const own = backgroundColor + backgroundImage + opacity, bare = own === 'rgba(0, 0, 0, 0)none1';
@@ -69,11 +69,10 @@ async ([known, before]) => {
       const written = [...part.childNodes].some(node => node.nodeType === Node.TEXT_NODE && node.data.trim());
       if (!written || !part.checkVisibility()) continue;
       const look = [color, fontSize, fontWeight, behind.get(part)].join();
-      part.dataset.look = looks.has(look) ? 'old' : 'new';
+      (looks.has(look) ? exclude : include).push(part);
       looks.add(look);
     }
-    if (document.querySelector('[data-look=new]'))
-      await run({include: ['[data-look=new]'], exclude: ['[data-look=old]']}, {runOnly: ['color-contrast']});
+    if (include.length) await run({include, exclude}, {runOnly: ['color-contrast']}, ` in ${theme}`);
   }
   return [found, [...looks].slice(before.length)];
 }
