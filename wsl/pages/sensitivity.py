@@ -71,7 +71,8 @@ def _cell(value: float, column: Column, system: str, reference: float = np.nan) 
 
 def _table(columns: list[Column], systems, choices: dict, value, caption: str, name: str, locations=(False, True)) -> Html:
     """Rows: system and metric by choice; `value(column, system, location, choice)` -> mAP; moves against the first."""
-    heads = [[("data", 1, ""), *((tables.heading(column), len(choices), column.source) for column in columns)], [("system", 1, "")]]
+    heads = [[("data", 1, "")], [("system", 1, "")]]
+    heads[0] += [(tables.heading(column), len(choices), column.source) for column in columns]
     heads[1] += [(text, 1, column.source) for column in columns for text in choices.values()]
     rows = []
     for system in systems:
