@@ -215,7 +215,7 @@ FRESH = {"voc": "scenes", "coco": "scenes-coco"}  # which runs made here the boo
 FRESH |= {profile.layout: name for name, profile in reversed(PROFILES.items())}
 SHOWN = {"runs": RUNS, "profile": FRESH["voc"], "coco_profile": FRESH["coco"]}
 SHOWN |= {"data_root": ROOTS["voc"], "coco_data_root": ROOTS["coco"]}
-SHOWN = [word for key, value in SHOWN.items() if value for word in ("-p", key, json.dumps(str(value), ensure_ascii=False))]
+SHOWN = [word for key, value in SHOWN.items() if value for word in ("-a", key, json.dumps(str(value), ensure_ascii=False))]
 
 
 rule notebook:

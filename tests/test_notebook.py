@@ -117,3 +117,12 @@ def test_parameter_given_twice_or_not_yaml():
 def test_problems_of_a_notebook_that_was_never_run(tmp_path):
     notebook = nbformat.read(write(tmp_path / "a.ipynb", PARAMETERS), as_version=4)
     assert problems(notebook) == ["cell 0 was not run to its end (status: none)"]
+
+
+def test_values_that_all_pages_share_reach_those_that_declare_them(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "a.ipynb", PARAMETERS, "print(profile, count)")
+    words = ["run", "a.ipynb", "out.ipynb", "--no-progress", "-a", "runs", "elsewhere", "-a", "profile", "voc"]
+    assert main([*words, "-p", "count", "5"]) == 0
+    assert nbformat.read(tmp_path / "out.ipynb", as_version=4).cells[2].outputs[0].text == "voc 5\n"
+    assert main([*words, "-p", "other", "5"]) == 2

@@ -126,15 +126,19 @@ def check_parameters(source: Path, parameters: dict) -> None:
             f"{source}: its metadata name no kernel and language; add "
             '"kernelspec": {"name": "python3", "language": "python", ...}'
         )
-    if not parameters:
-        return
-    import papermill
-
-    known = papermill.inspect_notebook(str(source))
+    known = declared(source) if parameters else []
     for name in parameters:
         if name not in known:
             has = ", ".join(known) or "no cell tagged 'parameters'"
             raise StudyError(f"{source}: unknown parameter {name!r}; it has {has}")
+
+
+def declared(source: Path) -> list[str]:
+    """Names of the parameters that ``source`` declares."""
+    import papermill
+
+    read(source)  # an error of ours where it is absent or no notebook
+    return list(papermill.inspect_notebook(str(source)))
 
 
 def read(path: Path) -> nbformat.NotebookNode:
@@ -256,13 +260,17 @@ def main(argv: list[str] | None = None) -> int:
     one.add_argument("source", type=Path)
     one.add_argument("target", type=Path)
     one.add_argument("-p", dest="parameters", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))
+    one.add_argument("-a", dest="shared", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
+                     help="as -p, but left out where the notebook does not declare it: for values that all pages share")
     one.add_argument("--no-progress", action="store_true", help="no progress bar, even on a terminal")
     check = commands.add_parser("check", help="exit 2 unless each executed notebook is whole")
     check.add_argument("notebooks", type=Path, nargs="+")
     args = parser.parse_args(argv)
     try:
         if args.command == "run":
-            run(args.source, args.target, parse_parameters(args.parameters), not args.no_progress)
+            shared, own = parse_parameters(args.shared), parse_parameters(args.parameters)
+            parameters = {name: value for name, value in shared.items() if name in declared(args.source)} | own
+            run(args.source, args.target, parameters, not args.no_progress)
         else:
             for path in args.notebooks:
                 gate(path)
