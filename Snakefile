@@ -4,7 +4,9 @@
 #   snakemake --cores 2 runs --config profiles="voc-sample" voc_root=/data/VOCdevkit
 #   snakemake -n runs --config profiles=voc2012 ...            the plan only
 #
-# Each target is written whole or not at all, so an interrupted run goes on where it stopped.
+# Each target is written whole or not at all, so an interrupted run goes on where it stopped. Settings and code of the library
+# that a rule depends on are among its params and inputs, so a change makes anew what hangs on it; after an edit that changes
+# no number, `snakemake --touch ...` keeps what is there.
 import json
 import re
 import shlex
@@ -114,7 +116,7 @@ rule features:
     params:
         options=on_trunk,
         settings=settings("canvas", "cache_features"),
-        sides=lambda w: PROFILES[w.profile].feature_sides(),
+        sides=lambda w: PROFILES[w.profile].feature_sides(dict(PROFILES[w.profile].targets())),
     threads: workflow.cores
     shell:
         "{WSL} features {params.options}"
