@@ -77,7 +77,7 @@ def page(others: Sequence[str], references: Sequence[str | Path], dataset: Datas
     there = [str(path) for path in references if run_at(path)]
     sources = [*there, *others]
     if others and dataset is None:
-        return [Text("The data set of this profile is not on this machine, and tables from elsewhere carry no truth.")]
+        return [Text("The data set of this profile is not on this machine, and the tables do not say where the objects are.")]
     if len(sources) < 2:
         return [Text("Fewer than two tables are here: nothing to compare yet.")]
     found = compare(read(sources, dataset if others else None))
