@@ -56,7 +56,7 @@ def test_a_table_from_elsewhere_is_judged_by_its_data(voc_root, tmp_path, capsys
     assert cli.main(["compare", *map(str, [mine, theirs, *data]), "--html", str(tmp_path / "page.html")]) == 0
     out, page = capsys.readouterr().out, (tmp_path / "page.html").read_text()
     assert "mine" in out.splitlines()[4] and out.count("mAP") == 2
-    assert "Classification AP" in page and "Location AP" in page and "<script" not in page and "http" not in page
+    assert "Classification AP" in page and "Localization AP" in page and "<script" not in page and "http" not in page
     assert cli.main(["compare", str(mine), str(theirs)]) == 2
     assert "carries no truth" in capsys.readouterr().err
 

@@ -133,7 +133,7 @@ def table_rows(several: Sequence[ByMetric], metric: str) -> list[pd.DataFrame]:
     """`evaluate.rows` of each, NaN where it has no locations."""
     classification = [evaluate.rows(one.classification) for one in several]
     return [
-        table if metric == METRICS[0] else evaluate.rows(one.location) if one.location else table * np.nan
+        table if metric == "classification" else evaluate.rows(one.location) if one.location else table * np.nan
         for one, table in zip(several, classification, strict=True)
     ]
 
@@ -149,7 +149,7 @@ def to_text(comparison: Comparison) -> str:
             cells = [evaluate.percent(table.loc[label], interval=False) for table in values]
             cells += [evaluate.percent(table.loc[label], "+") for table in differences]
             lines.append((label, *cells))
-        parts.append(f"{metric} AP, %\n\n{evaluate.text_table(lines)}")
+        parts.append(f"{METRICS[metric]} AP, %\n\n{evaluate.text_table(lines)}")
     return "\n\n".join(parts)
 
 

@@ -165,7 +165,7 @@ def location_loss(result: Result) -> Difference | None:
 
 
 def drops(result: Result) -> pd.Series:
-    """Classification AP minus location AP by class, points, the largest first; empty without locations."""
+    """Classification AP minus localization AP by class, points, the largest first; empty without locations."""
     lost = location_loss(result)
     return pd.Series(dtype=float) if lost is None else lost.classes["gain"].dropna().sort_values(ascending=False, kind="stable")
 
@@ -174,7 +174,7 @@ def drops(result: Result) -> pd.Series:
 
 
 def evolution(column: Column, seed: int = 0) -> pd.DataFrame | None:
-    """mAP and location mAP after each epoch (columns epoch, classification, location), or None."""
+    """mAP and localization mAP after each epoch (columns epoch, classification, location), or None."""
     path = column.folder("weak_sup", seed) / "evolution.csv"
     if not path.is_file():
         return None

@@ -17,7 +17,8 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from wsl.pages.show import METRIC_WORDS, Html
+from wsl.evaluation.evaluate import METRICS
+from wsl.pages.show import Html
 
 # The paper's colours in Figure 5, in a colour-blind safe reading of "red", "blue", "green".
 FULL_IMAGES, WEAK_SUP, LOCATION, CENTRE = "#d5603f", "#2b83c6", "#1b9e77", "#c98a00"
@@ -137,7 +138,7 @@ def evolution_curve(panels):
         ends = []
         for column, colour in (("classification", WEAK_SUP), ("location", LOCATION)):
             axis.plot(table["epoch"], 100 * table[column], color=colour, marker="o", markersize=3, linewidth=1.6)
-            ends.append((100 * table[column].iloc[-1], METRIC_WORDS[column], colour))
+            ends.append((100 * table[column].iloc[-1], METRICS[column], colour))
         _end_labels(axis, ends, table["epoch"].iloc[-1], 6)
         axis.set(xlabel="epoch (0 = untrained)", ylim=(0, 100), title=title)
         axis.xaxis.get_major_locator().set_params(integer=True)
@@ -212,7 +213,7 @@ def image_curve(curves):
         for metric, colour, marker in (("classification", WEAK_SUP, "o"), ("location", LOCATION, "s")):
             value = 100 * table[metric].to_numpy(float)
             spread = np.abs(100 * table[[f"{metric}_low", f"{metric}_high"]].to_numpy(float).T - value)
-            style = dict(color=colour, marker=marker, markersize=4, linewidth=1.6, elinewidth=0.8, label=METRIC_WORDS[metric])
+            style = dict(color=colour, marker=marker, markersize=4, linewidth=1.6, elinewidth=0.8, label=METRICS[metric])
             axis.errorbar(table["percent"], value, spread, **style)
         axis.set(xscale="log", xlabel="training images used, %", ylim=(0, 100), title=title)
         axis.set_xticks(table["percent"], [f"{p:g}" for p in table["percent"]])

@@ -1,7 +1,6 @@
 """What a notebook cell shows: HTML and Markdown as strings that display themselves."""
 
 NOT_ATTEMPTED = "not attempted yet"
-METRIC_WORDS = {"classification": "classification", "location": "localization"}  # metric -> its name on a page
 
 
 class Html(str):

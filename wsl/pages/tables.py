@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from wsl.evaluation.evaluate import Measure
+from wsl.evaluation.evaluate import METRICS, Measure
 from wsl.evaluation.runs import GENERATED, REAL, Run
 from wsl.findings import paper, reasons
 from wsl.findings.results import METHODS, Column, Result, difference, drops
-from wsl.pages.show import METRIC_WORDS, NOT_ATTEMPTED, Html
+from wsl.pages.show import NOT_ATTEMPTED, Html
 
 PAPER = "paper"  # the third source of a cell
 CSS = {PAPER: "src-paper", REAL: "src-real", GENERATED: "src-scenes", "": ""}  # source of a number -> class
@@ -78,7 +78,7 @@ def say_difference(a: Result | None, b: Result | None, metric: str, a_name: str,
         missing = a_name if a is None else b_name
         return f"No run of {missing} is there to compare."
     d = difference(a, b, metric)
-    what = METRIC_WORDS[metric]
+    what = METRICS[metric]
     verdict = "above" if d.low > 0 else "below" if d.high < 0 else "not distinguishable from"
     x, y = (f'<a href="{href(one.run)}">{100 * getattr(one, metric).value:.1f}</a>' for one in (a, b))
     return (
