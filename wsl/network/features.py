@@ -185,7 +185,7 @@ def _is_of(folder: Path, about: dict) -> bool:
 def files_digest(files: Sequence[Path]) -> str:
     """sha256 over the sizes and modification times of picture files: a replaced picture gives another one.
 
-    Times, not contents: every training asks, and reading 80,000 photographs takes minutes where their times take a second.
+    Times, not contents: every command asks, and reading 80,000 photographs takes a minute where their times take a second.
     So scenes drawn anew with the same bytes, and data copied without their times, cost their features once more. Both are
     rare (scenes are drawn anew where their code has changed), and the error is on the safe side.
     """
