@@ -4,7 +4,9 @@
 #   snakemake --cores 2 runs --config profiles="voc-sample" voc_root=/data/VOCdevkit
 #   snakemake -n runs --config profiles=voc2012 ...            the plan only
 #
-# Each target is written whole or not at all, so an interrupted run goes on where it stopped.
+# Each target is written whole or not at all, so an interrupted run goes on where it stopped. Settings and code of the library
+# that a rule depends on are among its params and inputs, so a change makes anew what hangs on it; after an edit that changes
+# no number, `snakemake --touch ...` keeps what is there.
 import json
 import re
 import shlex
@@ -114,7 +116,7 @@ rule features:
     params:
         options=on_trunk,
         settings=settings("canvas", "cache_features"),
-        sides=lambda w: PROFILES[w.profile].feature_sides(),
+        sides=lambda w: PROFILES[w.profile].feature_sides(dict(PROFILES[w.profile].targets())),
     threads: workflow.cores
     shell:
         "{WSL} features {params.options}"
@@ -215,7 +217,7 @@ FRESH = {"voc": "scenes", "coco": "scenes-coco"}  # which runs made here the boo
 FRESH |= {profile.layout: name for name, profile in reversed(PROFILES.items())}
 SHOWN = {"runs": RUNS, "profile": FRESH["voc"], "coco_profile": FRESH["coco"]}
 SHOWN |= {"data_root": ROOTS["voc"], "coco_data_root": ROOTS["coco"]}
-SHOWN = [word for key, value in SHOWN.items() if value for word in ("-p", key, json.dumps(str(value), ensure_ascii=False))]
+SHOWN = [word for key, value in SHOWN.items() if value for word in ("-a", key, json.dumps(str(value), ensure_ascii=False))]
 
 
 rule notebook:

@@ -164,7 +164,7 @@ def test_scoreboard_shows_every_claim_with_a_badge_and_its_proof(tmp_path):
     assert len(re.findall(r'<span id="c\d+">', html)) == len(CLAIMS)
     assert f"{len(CLAIMS)} claims" in scoreboard.tally(judged) and "not attempted" in scoreboard.tally(judged)
     rules = scoreboard.rules()
-    assert "whole interval of J − L in location mAP above -2 and below 2" in rules and "None" not in rules
+    assert "whole interval of J − L in localization mAP above -2 and below 2" in rules and "None" not in rules
 
 
 def test_pages_of_the_claims_are_pages_of_the_book():

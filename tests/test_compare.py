@@ -56,13 +56,14 @@ def test_a_table_from_elsewhere_is_judged_by_its_data(voc_root, tmp_path, capsys
     assert cli.main(["compare", *map(str, [mine, theirs, *data]), "--html", str(tmp_path / "page.html")]) == 0
     out, page = capsys.readouterr().out, (tmp_path / "page.html").read_text()
     assert "mine" in out.splitlines()[4] and out.count("mAP") == 2
-    assert "Classification AP" in page and "Location AP" in page and "<script" not in page and "http" not in page
+    assert "Classification AP" in page and "Localization AP" in page and "<script" not in page and "http" not in page
     assert cli.main(["compare", str(mine), str(theirs)]) == 2
     assert "carries no truth" in capsys.readouterr().err
 
 
 def test_errors_name_what_is_wrong(runs, tmp_path, capsys):
     other = make_run(tmp_path / "runs", "voc-sample", "rcnn", images=30)
+    later = make_run(tmp_path / "runs", "scenes", "full_images", 1, source=GENERATED)
     for arguments, words in (
         ([runs[0]], "nothing to compare"),
         ([runs[0], runs[0]], "given twice"),
@@ -70,6 +71,7 @@ def test_errors_name_what_is_wrong(runs, tmp_path, capsys):
         ([runs[0], tmp_path / "no.csv"], "no such file"),
         ([runs[0], tmp_path], "give a run's folder or a table"),
         ([runs[0], other], "seed0/predictions.parquet: 40 images against 30"),
+        ([runs[0], later], "seed 1 against seed 0"),
         ([*runs, "--year", "2007"], "go with --voc"),
         ([*runs, "--tolerance", "-1"], "--tolerance"),
     ):

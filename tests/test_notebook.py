@@ -1,5 +1,9 @@
 """The notebook runner lets a whole run through, byte for byte the same each time, and nothing else."""
 
+import json
+import sys
+import tempfile
+
 import nbformat
 import pytest
 
@@ -56,6 +60,34 @@ def test_failing_cell_is_named_and_leaves_nothing_whole(tmp_path, monkeypatch, c
         gate(failed)
 
 
+def test_kernel_that_dies(tmp_path):
+    source, target = write(tmp_path / "a.ipynb", PARAMETERS, "import os\nos._exit(1)"), tmp_path / "out.ipynb"
+    with pytest.raises(StudyError, match="Kernel died; most often the machine is out of memory"):
+        run(source, target, {})
+    assert not target.exists() and (tmp_path / "out.failed.ipynb").exists()
+
+
+def test_another_kernel_of_the_same_name_is_not_used(tmp_path, monkeypatch):
+    """Modules of a cluster and conda put kernels of their own, also named python3, on JUPYTER_PATH."""
+    kernel = tmp_path / "share" / "kernels" / "python3"
+    kernel.mkdir(parents=True)
+    spec = {"argv": [str(tmp_path / "no-such-python"), "{connection_file}"], "display_name": "Python 3", "language": "python"}
+    (kernel / "kernel.json").write_text(json.dumps(spec))
+    monkeypatch.setenv("JUPYTER_PATH", str(kernel.parents[1]))
+    target = tmp_path / "out.ipynb"
+    run(write(tmp_path / "a.ipynb", PARAMETERS, "import sys\nprint(sys.executable)"), target, {})
+    assert nbformat.read(target, as_version=4).cells[1].outputs[0].text == f"{sys.executable}\n"
+
+
+def test_temporary_folder_with_a_long_name(tmp_path, monkeypatch):
+    """The kernel's sockets are files, and a socket's name may have 107 bytes."""
+    folder = tmp_path / ("long" * 30)
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    run(write(tmp_path / "a.ipynb", PARAMETERS), tmp_path / "out.ipynb", {})
+    gate(tmp_path / "out.ipynb")
+
+
 def test_parameters_are_checked(tmp_path):
     source = write(tmp_path / "a.ipynb", PARAMETERS)
     check_parameters(source, {"count": 1})
@@ -85,3 +117,12 @@ def test_parameter_given_twice_or_not_yaml():
 def test_problems_of_a_notebook_that_was_never_run(tmp_path):
     notebook = nbformat.read(write(tmp_path / "a.ipynb", PARAMETERS), as_version=4)
     assert problems(notebook) == ["cell 0 was not run to its end (status: none)"]
+
+
+def test_values_that_all_pages_share_reach_those_that_declare_them(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "a.ipynb", PARAMETERS, "print(profile, count)")
+    words = ["run", "a.ipynb", "out.ipynb", "--no-progress", "-a", "runs", "elsewhere", "-a", "profile", "voc"]
+    assert main([*words, "-p", "count", "5"]) == 0
+    assert nbformat.read(tmp_path / "out.ipynb", as_version=4).cells[2].outputs[0].text == "voc 5\n"
+    assert main([*words, "-p", "other", "5"]) == 2

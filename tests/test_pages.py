@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from test_report import make_run, write_extent
 
-from tools.browser import Browser, find_chromium
+from tools.browser import find_chromium, open_browser
 from wsl.data import voc
 from wsl.data.voc import CLASSES
 from wsl.errors import StudyError
@@ -113,7 +113,7 @@ def test_sensitivity(root):
     assert sensitivity.mean_ap(several, True, tolerance=np.inf) == sensitivity.mean_ap(several, False)
     (column,) = columns(root, "voc-sample")
     curves = sensitivity.tolerance_curves(column)
-    assert list(curves) == ["J, weak supervision", "K, centre prediction"]
+    assert list(curves) == ["J, weak supervision", "K, center prediction"]
     assert all(curve.is_monotonic_increasing for curve in curves.values())
     assert "∞" in figures.as_html(figures.tolerance_curve(curves), "alt")
     assert ">VOC 2007 sample</a>: J" in sensitivity.order_sentences([column])[0]
@@ -165,7 +165,7 @@ def browsed(voc_root, tmp_path):
         "image": np.repeat(dataset.images, k), "class": np.tile(dataset.classes, n), "score": -3.0, "x": 15.0, "y": 20.0,
     })  # fmt: skip
     table.loc[(table["image"] == "000012") & (table["class"] == "dog"), "score"] = 2.0  # found
-    table.loc[(table["image"] == "000007") & (table["class"] == "bus"), "score"] = 1.0  # false alarm; dog not announced
+    table.loc[(table["image"] == "000007") & (table["class"] == "bus"), "score"] = 1.0  # false positive; dog not detected
     write_run(tmp_path / "runs/x/trunk/weak_sup/seed0", predictions.attach_truth(table, dataset), {})
     return gallery.weak_sup_table(Column(str(tmp_path / "runs"), "x", "trunk")), dataset
 
@@ -174,41 +174,42 @@ def test_failures_come_first_and_every_picture_is_there(browsed):
     table, dataset = browsed
     found = browse.cases(table)
     assert found["000012"] == [("dog", "found")] and found["000100"] == []
-    assert found["000007"] == [("bus", "false alarm"), ("dog", "not announced")]
+    assert found["000007"] == [("bus", "false positive"), ("dog", "not detected")]
     assert browse.choose(found) == ["000007", "2008_000003", "000012", "000100"]
     html = browse.browser(table, dataset)
     assert re.findall(r'data-image="([^"]+)"', html) == browse.choose(found) and "all 4 pictures" in html
-    assert 'data-cases="bus=false alarm|dog=not announced"' in html
+    assert 'data-cases="bus=false positive|dog=not detected"' in html
     assert "2 of 4 pictures" in browse.browser(table, dataset, 2)
     assert "No run" in browse.browser(None, dataset) and "No run" in browse.browser(table, None)
 
 
+@pytest.mark.skipif(find_chromium() is None, reason="no Chromium (apt install chromium, or CHROMIUM=/path)")
 def test_filters_keys_and_permalink_in_a_real_browser(browsed, tmp_path):
-    program = find_chromium()
-    if program is None:
-        pytest.skip("no Chromium (apt install chromium, or CHROMIUM=/path)")
     from test_project import ROOT
 
     script = (ROOT / "book/_static/wsl-browse.js").read_text()
-    page = tmp_path / "page.html"
-    page.write_text(f"<meta charset=utf-8><script>{script}</script>{browse.browser(*browsed)}")
-    shown = "[...document.querySelectorAll('.wsl-browse-card:not([hidden])')].map(card => card.dataset.image).join()"
-    press = "document.activeElement.dispatchEvent(new KeyboardEvent('keydown', {key: '%s', bubbles: true}))"
-    with Browser(program) as browser:
-        browser.open(page)
-        assert browser.evaluate(shown) == "000007,2008_000003,000012,000100"
-        browser.evaluate("document.querySelector('.wsl-browse-card').focus()")
-        browser.evaluate(press % "ArrowRight")
-        assert browser.evaluate("location.hash") == "#image=2008_000003"
-        browser.evaluate(press % "4")  # without what was found
-        assert browser.evaluate(shown) == "000007,2008_000003"
-        browser.evaluate(press % "Enter")
-        assert browser.evaluate("document.querySelector('dialog').open") is True
-        link = browser.evaluate("location.hash")
-        browser.evaluate("document.querySelector('dialog').close(); const s = document.querySelector('select'); s.value = 'bus'; "
-                         "s.dispatchEvent(new Event('change', {bubbles: true}))")  # fmt: skip
-        assert browser.evaluate(shown) == "000007" and "class=bus" in browser.evaluate("location.hash")
-        browser.evaluate(f"location.hash = {link!r}; new Promise(done => setTimeout(done, 100))")
-        assert browser.evaluate(shown) == "000007,2008_000003"
-        assert browser.evaluate("document.activeElement.dataset.image") == "2008_000003"
-        assert not browser.errors()
+    path = tmp_path / "page.html"
+    path.write_text(f"<meta charset=utf-8><script>{script}</script>{browse.browser(*browsed)}")
+    with open_browser() as browser:
+        browser.open(path)
+        page, cards = browser.page, browser.page.locator(".wsl-browse-card")
+
+        def shown():
+            return [card.get_attribute("data-image") for card in cards.all() if card.is_visible()]
+
+        assert shown() == ["000007", "2008_000003", "000012", "000100"]
+        cards.first.focus()
+        page.keyboard.press("ArrowRight")
+        assert page.url.endswith("#image=2008_000003")
+        page.keyboard.press("4")  # without what was found
+        assert shown() == ["000007", "2008_000003"]
+        page.keyboard.press("Enter")
+        assert page.locator("dialog").is_visible()
+        link = page.url
+        page.keyboard.press("Escape")
+        page.locator("select").select_option("bus")
+        assert shown() == ["000007"] and "class=bus" in page.url
+        page.goto(link)
+        page.wait_for_function("document.activeElement.dataset.image === '2008_000003'")
+        assert shown() == ["000007", "2008_000003"]
+        assert not browser.errors

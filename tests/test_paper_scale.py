@@ -2,26 +2,33 @@
 
 import json
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 
 import pytest
 from conftest import VOC_IMAGES, write_coco, write_voc
 
 from wsl import profile as profiles
 from wsl.cli.main import main
-from wsl.evaluation.predictions import read_run
+from wsl.evaluation.runs import read_run
+from wsl.network.trunk import load_trunk
 from wsl.systems import study
+
+
+@cache
+def trunk(*about):
+    """Loaded and measured once; in torch, which has nothing to compile."""
+    return load_trunk(*about[:3], "torch")
 
 
 @pytest.fixture
 def run(tmp_path, monkeypatch, capsys):
     """`wsl run ...` with a smaller canvas and fewer epochs than the profile's; returns what it says on stderr."""
-    load, load_trunk = profiles.load_profile, study.load_trunk
+    load = profiles.load_profile
 
     def call(*arguments, **changes):
         small = {"canvas": 96, "epochs": 2} | changes
         monkeypatch.setattr(profiles, "load_profile", lambda *names, **options: replace(load(*names, **options), **small))
-        monkeypatch.setattr(study, "load_trunk", lambda *about: load_trunk(*about[:3], "torch"))  # nothing to compile
+        monkeypatch.setattr(study, "load_trunk", trunk)
         status = main(["run", *map(str, arguments), "--runs", str(tmp_path / "runs")])
         said = capsys.readouterr().err
         assert status == 0, said

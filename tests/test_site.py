@@ -2,18 +2,20 @@
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
 
-from tools.browser import Browser, find_chromium
+from tools.browser import find_chromium, open_browser
 from tools.site import STAGE, check, is_external, main, prepare, stage, toc_pages
 from wsl.errors import StudyError
 
-CHROMIUM = find_chromium()
-browser_only = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
-VIEWPORT = '<meta name="viewport" content="width=device-width">'
-HEAD = '<!doctype html><html><head><meta charset="utf8">{head}</head><body>{body}</body></html>'
+browser_only = pytest.mark.skipif(find_chromium() is None, reason="no Chromium (apt install chromium, or CHROMIUM=/path)")
+HEAD = (
+    '<!doctype html><html lang="en"><head><meta charset="utf8"><title>Page</title>'
+    '<meta name="viewport" content="width=device-width">{head}</head><body><main><h1>Page</h1>{body}</main></body></html>'
+)
 
 
 def site(folder, **pages):
@@ -112,20 +114,52 @@ def test_browser_can_be_required(tmp_path, capsys, without_browser):
 
 
 @browser_only
-@pytest.mark.parametrize(
-    ("body", "claim"),
-    [
-        ("<script>fetch('https://a.test/x')</script>", "asks nothing of the network (https://a.test/x)"),
-        ("<script>nosuch()</script>", "the console shows no error"),
-        ("<script>console.error('oh')</script>", "the console shows no error (oh)"),
-        ('<div style="width: 900px">wide</div>', "fits a screen 360 pixels wide"),
-        ('<span class="math">\\(x\\)</span>', "every formula is set"),
-        ('<input type="range" min="0" max="3" oninput="nosuch()">', "the console shows no error"),
-    ],
-)
-def test_each_fault_is_found_in_the_browser(tmp_path, capsys, body, claim):
-    lines = failures(capsys, site(tmp_path / "s", index=f"{VIEWPORT}|||{body}"))
-    assert any(claim in line for line in lines), lines
+def test_browser_starts_where_the_temporary_folder_has_a_long_name(tmp_path, monkeypatch):
+    """Chromium keeps a socket there, too."""
+    folder = tmp_path / ("long" * 30)
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    with open_browser() as browser:
+        browser.open(site(tmp_path / "s", index="x") / "index.html")
+        assert browser.page.title() == "Page"
+
+
+def test_named_chromium_must_be_there(tmp_path, monkeypatch):
+    monkeypatch.setenv("CHROMIUM", str(tmp_path / "absent"))
+    with pytest.raises(StudyError, match="absent: no such program"):
+        find_chromium()
+
+
+def test_missing_driver_says_what_to_install(monkeypatch):
+    monkeypatch.setattr("tools.browser.find_chromium", lambda: "chromium")
+    monkeypatch.setitem(sys.modules, "playwright.sync_api", None)
+    with pytest.raises(StudyError, match=r"pip install -e '.\[test\]'"), open_browser():
+        pass
+
+
+FAULTS = {
+    "network": ("<script>fetch('https://a.test/x')</script>", "asks nothing of the network (https://a.test/x)"),
+    "exception": ("<script>nosuch()</script>", "the console shows no error (nosuch is not defined"),
+    "console": ("<script>console.error('oh')</script>", "the console shows no error (oh"),
+    "slider": ('<input aria-label="x" type="range" max="3" oninput="nosuch()">', "the console shows no error (nosuch"),
+    "formula": ('<span class="math">\\(x\\)</span>', "every formula is set (1 not)"),
+    "wide": ('<div style="width: 900px">wide</div>', "fits a screen 360 pixels wide (548 pixels too wide)"),
+    "alt": ('<img src="data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///ywAAAAAAQABAAACAUwAOw==">', "(image-alt: img"),
+    "landmark": ("<p>text</p></main><div>logo</div>", "(region: div"),
+    "contrast": ('<p style="color: #aaa">pale</p>', "(color-contrast in light: p"),
+    "dark": ("<style>[data-theme=dark] p {color: #333; background: #000}</style>|||<p>night</p>", "(color-contrast in dark: p"),
+}
+
+
+@browser_only
+def test_each_fault_is_found_in_the_browser(tmp_path, capsys):
+    """One page a fault, and one page whose only fault is the theme's, which is let through by rule and element."""
+    good = '<p>text</p></main><div class="sidebar-primary-item">logo</div>'
+    lines = failures(capsys, site(tmp_path / "s", good=good, **{name: body for name, (body, _) in FAULTS.items()}))
+    assert {line.split()[1] for line in lines} == {f"{name}.html:" for name in FAULTS}
+    for name, (_, claim) in FAULTS.items():
+        assert any(line.startswith(f"FAIL {name}.html") and claim in line for line in lines), (name, lines)
 
 
 @browser_only
@@ -135,10 +169,10 @@ def test_wide_tables_scroll(tmp_path):
     wide = "<table><tr>" + "<td>wwwwwwwwwwwwwwwwwwwwww</td>" * 30 + "</tr></table>"
     body = f'<div class="bd-article">{wide}</div>'
     folder = site(tmp_path / "s", index=f'<script src="../wsl.js"></script>|||{body}')
-    with Browser(CHROMIUM) as browser:
+    with open_browser() as browser:
         browser.open(folder / "index.html")
-        assert browser.evaluate("document.querySelector('.table-scroll.wide').tabIndex") == 0
-        assert not browser.errors()
+        assert browser.page.locator(".table-scroll.wide").get_attribute("tabindex") == "0"
+        assert not browser.errors
 
 
 @pytest.mark.parametrize(

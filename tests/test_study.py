@@ -127,6 +127,9 @@ def test_only_heads_that_are_missing_or_of_another_training_are_trained(tiny, tm
     assert trained() == {"weak_sup"} and capsys.readouterr().err.count("another training") == 0
     assert trained(replace(profile, learning_rate=0.1)) == {"full_images", "weak_sup"}
     assert "head.safetensors: is of another training (learning_rate = 0.001, now 0.1); the training" in capsys.readouterr().err
+    with pytest.raises(StudyError, match=r"other settings \(learning_rate = 0.1, now 0.001\); train it anew"):
+        study.predict_systems(profile, [("center", 0)], tmp_path)
+    assert trained(replace(profile, learning_rate=0.1, test_scales=(1.0,))) == set()  # testing has its own settings
     monkeypatch.setattr(study, "training_code", lambda: "other code")
     assert trained(replace(profile, learning_rate=0.1)) == {"full_images", "weak_sup"}
 

@@ -105,7 +105,7 @@ def test_names_reach_the_shell_as_they_are(tmp_path):
     folder.mkdir()
     project(folder)
     (tmp_path / "my; data's").mkdir()
-    (tmp_path / "mine.toml").write_text("")
+    (folder / "mine.toml").write_text("")
     given = ("profiles=mine.toml", "voc_root=~/my; data's", "runs=2024_01; touch pwned")
     snakemake(folder, "--config", *given, "--", "2024_01; touch pwned/data/mine.ready", HOME=str(tmp_path))
     assert (folder / "2024_01; touch pwned" / "data" / "mine.ready").is_file() and not list(tmp_path.rglob("pwned"))

@@ -1,49 +1,79 @@
-"""A headless Chromium, driven over its DevTools pipe: no driver, no package, no network port.
+"""What only a browser can say of a page: Chromium opens it from its file, with every host name resolving to "not found".
 
-Used to prove what the site does in a real browser, to print it, and to look at it. Every host name resolves
-to "not found", so a page that needs the network shows it.
+Playwright drives the system's Chromium (it downloads none); axe-core judges how accessible the page is.
 """
 
 from __future__ import annotations
 
-import base64
-import json
 import os
-import select
 import shutil
-import subprocess
-import sys
-import tempfile
-import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from tools.notebook import socket_folder
 from wsl.errors import StudyError
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-dev-shm-usage",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--hide-scrollbars",
-    "--remote-debugging-pipe",
-    "--host-resolver-rules=MAP * ~NOTFOUND",
-    "--allow-file-access-from-files",
+FLAGS = ("--disable-gpu", "--host-resolver-rules=MAP * ~NOTFOUND", "--allow-file-access-from-files")
+LOCAL = ("file:", "data:", "blob:")
+
+# Violations that are not mended: axe-core's rule, the element, and why.
+KNOWN = (
+    ("region", ".sidebar-primary-item", "the theme's: it puts the logo outside of any landmark"),
 )
 
-# Chromium reads commands from descriptor 3 and answers on 4: move the pipe ends there, then become it.
-LAUNCH = """
-import fcntl, os, sys
-reads, writes = (fcntl.fcntl(int(fd), fcntl.F_DUPFD, 10) for fd in sys.argv[1:3])
-os.dup2(reads, 3)
-os.dup2(writes, 4)
-os.execv(sys.argv[3], sys.argv[3:])
+# Resolves when the formulas are set, or after 20 seconds.
+READY = """Promise.race([window.MathJax?.startup?.promise, new Promise(done => setTimeout(done, 20_000))]).then(() => {})"""
+EXCESS = "document.documentElement.scrollWidth - window.innerWidth"
+UNSET = "document.querySelectorAll('.math:not(:has(mjx-container)), mjx-merror').length"
+# Moves every slider over its range, sorts every table by every column and changes the theme, as a reader would.
+USE = """
+for (const slider of document.querySelectorAll('input[type=range]'))
+  for (const at of [slider.min, slider.max]) {
+    slider.value = at;
+    slider.dispatchEvent(new Event('input', {bubbles: true}));
+  }
+for (const button of document.querySelectorAll('th button, button.theme-switch-button')) button.click();
 """
-# A page is ready when its formulas are set.
-READY = """Promise.resolve(window.MathJax?.startup?.promise)
-           .then(() => new Promise(done => setTimeout(done, 150)))"""
+
+# Every rule of axe-core, then contrast in both themes. Contrast takes most of the time, so of all text of the same colour,
+# backgrounds and font, here or on a page before, one is measured. Takes the known violations and the looks so far;
+# returns the other violations, in words, and the new looks.
+AXE = """
+async ([known, before]) => {
+  const found = [], looks = new Set(before);
+  async function run(context, rules, where = '') {
+    const {violations} = await axe.run(context, {...rules, resultTypes: ['violations'], elementRef: true, preload: false});
+    for (const {id, nodes} of violations)
+      for (const {element, target, html} of nodes)
+        if (!known.some(([rule, selector]) => rule === id && element.matches(selector)))
+          found.push(`${id}${where}: ${target.join(' ')} ${html.slice(0, 80)}`);
+  }
+  await run(document, {rules: {'color-contrast': {enabled: false}}});
+  for (const theme of ['light', 'dark']) {
+    document.documentElement.dataset.theme = theme;
+    const include = [], exclude = [], behind = new Map([[null, '']]);   // element -> all that is painted from the root up to it
+    for (const part of document.querySelectorAll('*')) {
+      const {color, backgroundColor, backgroundImage, opacity, fontSize, fontWeight} = getComputedStyle(part);
+      const own = backgroundColor + backgroundImage + opacity, bare = own === 'rgba(0, 0, 0, 0)none1';
+      behind.set(part, behind.get(part.parentElement) + (bare ? '' : own));
+      const written = [...part.childNodes].some(node => node.nodeType === Node.TEXT_NODE && node.data.trim());
+      if (!written || !part.checkVisibility()) continue;
+      const look = [color, fontSize, fontWeight, behind.get(part)].join();
+      (looks.has(look) ? exclude : include).push(part);
+      looks.add(look);
+    }
+    if (include.length) await run({include, exclude}, {runOnly: ['color-contrast']}, ` in ${theme}`);
+  }
+  return [found, [...looks].slice(before.length)];
+}
+"""
 
 
 def find_chromium() -> str | None:
@@ -55,136 +85,75 @@ def find_chromium() -> str | None:
     return next((found for name in NAMES if (found := shutil.which(name))), None)
 
 
+@dataclass
 class Browser:
-    """One page of one browser. ``events`` collects what the page did since the last :meth:`open`."""
+    """One page of one browser, with what it asked for and what went wrong since it was opened."""
 
-    def __init__(self, program: str, timeout: float = 30):
-        self.timeout, self.events, self._buffer, self._last = timeout, [], b"", 0
-        self._profile = tempfile.TemporaryDirectory(prefix="wsl-browser-", ignore_cleanup_errors=True)
-        to_browser, self._write = os.pipe()
-        self._read, from_browser = os.pipe()
-        self._process = subprocess.Popen(
-            [
-                sys.executable,
-                "-c",
-                LAUNCH,
-                str(to_browser),
-                str(from_browser),
-                program,
-                *FLAGS,
-                f"--user-data-dir={self._profile.name}",
-                "about:blank",
-            ],
-            pass_fds=(to_browser, from_browser),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        os.close(to_browser)
-        os.close(from_browser)
-        self._session = None
-        target = self.call("Target.createTarget", url="about:blank")["targetId"]
-        self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-        for domain in ("Page", "Runtime", "Log", "Network"):
-            self.call(f"{domain}.enable")
+    page: Page
+    looks: list[str] = field(default_factory=list)  # those of all text measured so far
+    requests: list[str] = field(default_factory=list)  # every address
+    errors: list[str] = field(default_factory=list)  # uncaught exceptions, console errors, failed loads
 
-    def __enter__(self) -> Browser:
-        return self
+    def __post_init__(self):
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.on("pageerror", lambda error: self.errors.append(error.message.split("\n")[0]))
+        self.page.on("console", self._hear)
 
-    def __exit__(self, *_) -> None:
-        os.close(self._write)
-        os.close(self._read)
-        self._process.terminate()
+    def _hear(self, said) -> None:
+        if said.type in ("error", "assert"):
+            self.errors.append(f"{said.text} {said.location['url']}")
+
+    def open(self, path: Path, timeout: float = 30) -> None:
+        """Load a page from its file; at most `timeout` seconds until it is there, and 20 until its formulas are set."""
+        self.requests.clear()
+        self.errors.clear()
+        self.page.goto(Path(path).resolve().as_uri(), timeout=1000 * timeout)
+        self.page.evaluate(READY)
+
+    def faults(self, path: Path) -> dict[str, str]:
+        """What is claimed of every page -> what speaks against it on this one; empty where nothing does."""
+        from axe_playwright_python.base import AXE_SCRIPT
+        from playwright.sync_api import Error
+
+        page, opens = self.page, "the page opens from its file"
         try:
-            self._process.wait(10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-        self._profile.cleanup()
+            page.set_viewport_size({"width": 1280, "height": 900})
+            self.open(path)
+            page.evaluate(AXE_SCRIPT)
+            barriers, looks = page.evaluate(AXE, [KNOWN, self.looks])
+            self.looks += looks
+            page.evaluate(USE)
+            unset = page.evaluate(UNSET)
+            page.set_viewport_size({"width": 360, "height": 900})
+            excess = page.evaluate(EXCESS)
+        except Error as error:
+            return {opens: error.message}
+        return {
+            opens: "",
+            "the open page asks nothing of the network": ", ".join(url for url in self.requests if not url.startswith(LOCAL)),
+            "the console shows no error": "; ".join(self.errors),
+            "every formula is set": f"{unset} not" if unset else "",
+            "the page fits a screen 360 pixels wide": f"{excess} pixels too wide" if excess > 0 else "",
+            "axe-core finds nothing that bars a reader": "; ".join(barriers),
+        }
 
-    def call(self, method: str, **parameters) -> dict:
-        """Send one DevTools command and return its result."""
-        self._last += 1
-        message = {"id": self._last, "method": method, "params": parameters}
-        if self._session:
-            message["sessionId"] = self._session
+
+@contextmanager
+def open_browser() -> Iterator[Browser]:
+    """A headless Chromium with one page; StudyError where there is none, or no Playwright."""
+    program = find_chromium()
+    if program is None:
+        raise StudyError("no Chromium found; install it (Debian: apt install chromium) or set CHROMIUM=/path")
+    try:
+        from playwright.sync_api import Error, sync_playwright
+    except ModuleNotFoundError:
+        raise StudyError("Playwright, which drives the browser, is missing: pip install -e '.[test]'") from None
+    with sync_playwright() as playwright:
+        environment = os.environ | {"TMPDIR": socket_folder()}
         try:
-            os.write(self._write, json.dumps(message).encode() + b"\0")
-        except BrokenPipeError:
-            raise StudyError("the browser ended by itself; run it by hand to see why") from None
-        return self._wait(lambda m: m.get("id") == self._last)["result"]
-
-    def open(self, page: Path) -> None:
-        """Load a page from its file and wait until it is loaded and its formulas are set."""
-        self.events = []
-        self.call("Page.navigate", url=Path(page).resolve().as_uri())
-        if not any(event.get("method") == "Page.loadEventFired" for event in self.events):
-            self._wait(lambda m: m.get("method") == "Page.loadEventFired")
-        self.evaluate(READY)
-
-    def evaluate(self, expression: str):
-        """Value of a JavaScript expression in the page; a promise is waited for."""
-        answer = self.call("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
-        if "exceptionDetails" in answer:
-            raise StudyError(f"in the browser: {_exception(answer['exceptionDetails'])}")
-        return answer["result"].get("value")
-
-    def resize(self, width: int, height: int = 900) -> None:
-        self.call(
-            "Emulation.setDeviceMetricsOverride",
-            width=width,
-            height=height,
-            deviceScaleFactor=1,
-            mobile=False,
-        )
-
-    def screenshot(self, path: Path, full: bool = True) -> None:
-        data = self.call("Page.captureScreenshot", captureBeyondViewport=full)["data"]
-        Path(path).write_bytes(base64.b64decode(data))
-
-    def pdf(self, path: Path) -> None:
-        data = self.call("Page.printToPDF", printBackground=True, preferCSSPageSize=True)["data"]
-        partial = Path(path).with_suffix(".tmp")
-        partial.write_bytes(base64.b64decode(data))
-        os.replace(partial, path)
-
-    def requests(self) -> list[str]:
-        """Addresses that the page asked for since it was opened."""
-        sent = [event for event in self.events if event.get("method") == "Network.requestWillBeSent"]
-        return [event["params"]["request"]["url"] for event in sent]
-
-    def errors(self) -> list[str]:
-        """Uncaught exceptions, console errors and failed loads since the page was opened."""
-        found = []
-        for event in self.events:
-            method, params = event.get("method"), event.get("params", {})
-            if method == "Runtime.exceptionThrown":
-                found.append(_exception(params["exceptionDetails"]))
-            elif method == "Runtime.consoleAPICalled" and params["type"] in ("error", "assert"):
-                found.append(" ".join(str(a.get("value", a.get("description", ""))) for a in params["args"]))
-            elif method == "Log.entryAdded" and params["entry"]["level"] == "error":
-                found.append(f"{params['entry']['text']} {params['entry'].get('url', '')}".strip())
-        return found
-
-    def _wait(self, wanted) -> dict:
-        """The next message that is ``wanted``; events met on the way are kept."""
-        end = time.monotonic() + self.timeout
-        while True:
-            while b"\0" in self._buffer:
-                raw, self._buffer = self._buffer.split(b"\0", 1)
-                message = json.loads(raw)
-                if "method" in message:
-                    self.events.append(message)
-                if wanted(message):
-                    if "error" in message:
-                        raise StudyError(f"the browser refused a command: {message['error'].get('message')}")
-                    return message
-            ready, _, _ = select.select([self._read], [], [], max(0, end - time.monotonic()))
-            data = os.read(self._read, 1 << 20) if ready else b""
-            if not data:
-                raise StudyError("the browser ended by itself" if ready else "the browser does not answer")
-            self._buffer += data
-
-
-def _exception(details: dict) -> str:
-    text = details.get("exception", {}).get("description") or details.get("text", "")
-    return text.splitlines()[0] if text else "unknown exception"
+            chromium = playwright.chromium.launch(executable_path=program, args=FLAGS, env=environment)
+        except Error as error:
+            raise StudyError(f"{program} does not start; run it by hand to see why ({error.message.splitlines()[0]})") from None
+        with chromium:
+            # Without motion, or colours would be measured half-way to the other theme.
+            yield Browser(chromium.new_page(reduced_motion="reduce"))

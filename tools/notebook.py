@@ -3,9 +3,9 @@
 papermill does the running; this module adds what a book needs on top of it:
 
 - a parameter that the notebook does not declare is an error (papermill only warns);
-- the output appears under its name only when the run was whole: it is written to a hidden name in the same
-  folder, checked by :func:`problems`, cleaned by :func:`clean`, then moved. A run that fails leaves
-  ``NAME.failed.ipynb``;
+- the output appears under its name only when the run was whole, as :func:`problems` says, and then as
+  :func:`clean` leaves it. Until then, and after a run that fails, it is ``NAME.failed.ipynb``;
+- the kernel is that of the Python that runs this module, and no network port is opened;
 - :func:`clean` removes what differs between two runs of the same notebook (times, random cell ids, addresses
   in memory), so an unchanged re-run gives the same bytes.
 
@@ -18,6 +18,7 @@ Command line (``-p`` values are YAML: ``-p seeds "[0, 1, 2]"``)::
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import re
 import shlex
@@ -31,6 +32,7 @@ import nbformat
 import yaml
 
 from wsl.errors import StudyError
+from wsl.files import whole_file
 
 BANNER = "papermill-error-cell-tag"  # papermill puts such a cell on top of a notebook that failed
 ADDRESS = re.compile(r" at 0x[0-9a-fA-F]{6,}")
@@ -44,43 +46,36 @@ def run(source: Path, target: Path, parameters: dict, progress: bool = True) -> 
     source, target = Path(source), Path(target)
     check_parameters(source, parameters)
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.stem}.partial.ipynb")
-    failed = target.with_name(f"{target.stem}.failed.ipynb")
+    unfinished = target.with_name(f"{target.stem}.failed.ipynb")
     started = time.monotonic()
     try:
-        _execute(source, partial, failed, parameters, progress)
-        notebook = nbformat.read(partial, as_version=4)
+        notebook = _execute(source, unfinished, parameters, progress)
         if found := problems(notebook):
-            raise StudyError(f"{source}: {found[0]}. The notebook as far as it got: {failed}")
-        for line in clean(notebook, source, target, parameters):
-            print(f"{source.stem}: {line}", file=sys.stderr)
-        _write(notebook, target)
-        failed.unlink(missing_ok=True)
-    except StudyError:
-        if partial.exists():
-            os.replace(partial, failed)
+            raise StudyError(f"{source}: {found[0]}. The notebook as far as it got: {unfinished}")
+    except KeyboardInterrupt:
+        unfinished.unlink(missing_ok=True)
         raise
-    finally:
-        partial.unlink(missing_ok=True)
+    for line in clean(notebook, source, target, parameters):
+        print(f"{source.stem}: {line}", file=sys.stderr)
+    with whole_file(target) as partial:
+        nbformat.write(notebook, partial)
+    unfinished.unlink()
     cells = sum(cell.cell_type == "code" for cell in notebook.cells)
     print(f"{source.stem}: {cells} cells in {time.monotonic() - started:.0f} s -> {target}", file=sys.stderr)
 
 
-def _execute(source: Path, partial: Path, failed: Path, parameters: dict, progress: bool) -> None:
-    """papermill, quiet, with a kernel that listens on a private socket file instead of a network port."""
-    import logging
-
+def _execute(source: Path, target: Path, parameters: dict, progress: bool) -> nbformat.NotebookNode:
+    """The notebook that papermill made of ``source``; cell by cell it is written to ``target`` too."""
     import papermill
-    from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
     logging.getLogger("papermill").setLevel(logging.ERROR)
     bar = {"desc": f"{source.stem:>12}", "ncols": 80, "leave": False, "unit": "cell"}
-    so_far = f"The notebook as far as it got: {failed}"
+    so_far = f"The notebook as far as it got: {target}"
     try:
-        with tempfile.TemporaryDirectory(prefix="wsl-") as folder:
-            papermill.execute_notebook(
-                str(source),
-                str(partial),
+        with tempfile.TemporaryDirectory(prefix="wsl-", dir=socket_folder()) as folder:
+            return papermill.execute_notebook(
+                source,
+                target,
                 parameters=parameters,
                 kernel_name="python3",
                 language="python",
@@ -93,26 +88,33 @@ def _execute(source: Path, partial: Path, failed: Path, parameters: dict, progre
             f"{source}, cell {error.cell_index}, line `{_first_line(error.source)}`: "
             f"{error.ename}: {_first_line(str(error.evalue), 300)}. {so_far}"
         ) from None
-    except (DeadKernelError, CellTimeoutError) as error:
+    except RuntimeError as error:  # a kernel that died, or did not answer in a minute
         raise StudyError(
-            f"{source}: the kernel died ({type(error).__name__}); most often the machine is out "
-            f"of memory, so run fewer jobs at a time (CORES=1). {so_far}"
+            f"{source}: {_first_line(str(error))}; most often the machine is out of memory, "
+            f"so run fewer jobs at a time (CORES=1). {so_far}"
         ) from None
 
 
-def _kernel_manager(folder: Path):
-    """A kernel manager whose sockets lie in ``folder`` (short path: a socket name may have 107 bytes)."""
-    from jupyter_client import AsyncKernelManager
+def socket_folder() -> str:
+    """Where socket files can lie: their names may have 107 bytes (103 on a Mac), and TMPDIR may name a longer folder."""
+    folder = tempfile.gettempdir()
+    return folder if len(os.fsencode(folder)) < 60 else "/tmp"
 
-    class SocketKernelManager(AsyncKernelManager):
+
+def _kernel_manager(folder: Path):
+    """What starts our kernels: this Python's own, on private socket files in ``folder`` in place of network ports."""
+    from jupyter_client import AsyncKernelManager
+    from jupyter_client.kernelspec import KernelSpecManager
+
+    class OwnKernelManager(AsyncKernelManager):
         def __init__(self, **options):
-            super().__init__(**options)
+            # Searched in no folder, "python3" is the running Python, whatever lies on JUPYTER_PATH.
+            super().__init__(kernel_spec_manager=KernelSpecManager(kernel_dirs=[]), **options)
             if os.name == "posix":
                 self.transport = "ipc"
                 self.connection_file = str(folder / "kernel.json")
-                self.ip = str(folder / "k")
 
-    return SocketKernelManager
+    return OwnKernelManager
 
 
 def check_parameters(source: Path, parameters: dict) -> None:
@@ -124,15 +126,19 @@ def check_parameters(source: Path, parameters: dict) -> None:
             f"{source}: its metadata name no kernel and language; add "
             '"kernelspec": {"name": "python3", "language": "python", ...}'
         )
-    if not parameters:
-        return
-    import papermill
-
-    known = papermill.inspect_notebook(str(source))
+    known = declared(source) if parameters else []
     for name in parameters:
         if name not in known:
             has = ", ".join(known) or "no cell tagged 'parameters'"
             raise StudyError(f"{source}: unknown parameter {name!r}; it has {has}")
+
+
+def declared(source: Path) -> list[str]:
+    """Names of the parameters that ``source`` declares."""
+    import papermill
+
+    read(source)  # an error of ours where it is absent or no notebook
+    return list(papermill.inspect_notebook(str(source)))
 
 
 def read(path: Path) -> nbformat.NotebookNode:
@@ -227,15 +233,6 @@ def yaml_text(value) -> str:
     return yaml.safe_dump(value, default_flow_style=True, width=10**6).rstrip().removesuffix("\n...")
 
 
-def _write(notebook: nbformat.NotebookNode, path: Path) -> None:
-    partial = path.with_name(f".{path.name}.tmp")
-    try:
-        nbformat.write(notebook, partial)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
 def _first_line(text: str, width: int = 90) -> str:
     line = next((line for line in text.strip().splitlines() if line.strip()), "")
     return line if len(line) <= width else line[:width] + "..."
@@ -263,13 +260,17 @@ def main(argv: list[str] | None = None) -> int:
     one.add_argument("source", type=Path)
     one.add_argument("target", type=Path)
     one.add_argument("-p", dest="parameters", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))
+    one.add_argument("-a", dest="shared", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
+                     help="as -p, but left out where the notebook does not declare it: for values that all pages share")
     one.add_argument("--no-progress", action="store_true", help="no progress bar, even on a terminal")
     check = commands.add_parser("check", help="exit 2 unless each executed notebook is whole")
     check.add_argument("notebooks", type=Path, nargs="+")
     args = parser.parse_args(argv)
     try:
         if args.command == "run":
-            run(args.source, args.target, parse_parameters(args.parameters), not args.no_progress)
+            shared, own = parse_parameters(args.shared), parse_parameters(args.parameters)
+            parameters = {name: value for name, value in shared.items() if name in declared(args.source)} | own
+            run(args.source, args.target, parameters, not args.no_progress)
         else:
             for path in args.notebooks:
                 gate(path)

@@ -14,15 +14,17 @@ import re
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass, field
-from html.parser import HTMLParser
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-import yaml
+from bs4 import BeautifulSoup
+from sphinx_external_toc.parsing import parse_toc_yaml
 
+from tools.browser import find_chromium, open_browser
 from tools.notebook import gate
 from wsl.errors import StudyError
+from wsl.files import whole_file
 
 STAGE, SITE = Path("_build/src"), Path("_build/html")
 
@@ -32,17 +34,7 @@ STAGE, SITE = Path("_build/src"), Path("_build/html")
 
 def toc_pages(toc: Path) -> list[str]:
     """Page names of a Jupyter Book table of contents, the root first."""
-    content = yaml.safe_load(toc.read_text(encoding="utf8"))
-
-    def walk(node) -> list[str]:
-        if isinstance(node, list):
-            return [page for item in node for page in walk(item)]
-        if isinstance(node, dict):
-            own = [node[key] for key in ("root", "file") if key in node]
-            return own + [page for key in ("parts", "chapters", "sections") for page in walk(node.get(key))]
-        return []
-
-    return walk(content)
+    return list(parse_toc_yaml(toc))
 
 
 def stage(book: Path, folder: Path) -> None:
@@ -127,24 +119,12 @@ def _jupyter_book(root: Path, *options: str) -> None:
 
 def pdf(target: Path, root: Path = Path(".")) -> None:
     """Print the whole book into one PDF: a single page by Sphinx, printed by Chromium."""
-    from tools.browser import Browser
-
-    program = _chromium(required=True)
-    prepare(root)
-    _jupyter_book(root, "--builder", "custom", "--custom-builder", "singlehtml")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with Browser(program, timeout=180) as browser:
-        browser.open(root / SITE.parent / "singlehtml" / "index.html")
-        browser.pdf(target)
-
-
-def _chromium(required: bool) -> str | None:
-    from tools.browser import find_chromium
-
-    program = find_chromium()
-    if program is None and required:
-        raise StudyError("no Chromium found; install it (Debian: apt install chromium) or set CHROMIUM=/path")
-    return program
+    with open_browser() as browser:
+        prepare(root)
+        _jupyter_book(root, "--builder", "custom", "--custom-builder", "singlehtml")
+        browser.open(root / SITE.parent / "singlehtml" / "index.html", timeout=180)
+        with whole_file(target) as partial:
+            browser.page.pdf(path=partial, print_background=True, prefer_css_page_size=True)
 
 
 # -------------------------------------------------------------------------------- checking
@@ -154,66 +134,28 @@ def _chromium(required: bool) -> str | None:
 class Page:
     """What one HTML file refers to and shows."""
 
-    links: list[str] = field(default_factory=list)  # href of <a>
-    resources: list[str] = field(default_factory=list)  # what the browser loads by itself
-    anchors: set[str] = field(default_factory=set)  # every id and name
-    styles: list[str] = field(default_factory=list)  # style sheets written in the page
-    traceback: bool = False
+    links: list[str]  # href of <a>
+    resources: list[str]  # what the browser loads by itself
+    anchors: set[str]  # every id and name
+    styles: list[str]  # style sheets written in the page
+    traceback: bool
 
 
-LOADED = {
-    "script": "src",
-    "img": "src",
-    "iframe": "src",
-    "embed": "src",
-    "audio": "src",
-    "video": "src",
-    "source": "src",
-    "object": "data",
-    "image": "href",
-}
-LOADED_LINKS = {"stylesheet", "icon", "preload", "modulepreload", "manifest", "preconnect", "dns-prefetch"}
+LOADED_LINKS = ("stylesheet", "icon", "preload", "modulepreload", "manifest", "preconnect", "dns-prefetch")
+LOADED = ", ".join(["[src]", "object[data]", "image[href]", *(f"link[rel~={kind}][href]" for kind in LOADED_LINKS)])
 CSS_ADDRESS = re.compile(r"""(?:url\(\s*|@import\s+)["']?([^"')\s;]+)""")
-TRACEBACK = "Traceback (most recent call last)"
-
-
-class _Reader(HTMLParser):
-    def __init__(self):
-        super().__init__()
-        self.page, self._in_style, self._text = Page(), False, []
-
-    def handle_starttag(self, tag, attrs):
-        attrs = {name: value or "" for name, value in attrs}
-        page = self.page
-        page.anchors |= {attrs[key] for key in ("id", "name") if attrs.get(key)}
-        if tag == "a" and "href" in attrs:
-            page.links.append(attrs["href"])
-        if tag == "link" and set(attrs.get("rel", "").split()) & LOADED_LINKS:
-            page.resources.append(attrs.get("href", ""))
-        if attrs.get(LOADED.get(tag, "")):
-            page.resources.append(attrs[LOADED[tag]])
-        if "style" in attrs:
-            page.styles.append(attrs["style"])
-        if "traceback" in attrs.get("class", "").split():  # how an error output is marked
-            page.traceback = True
-        self._in_style = tag == "style"
-
-    handle_startendtag = handle_starttag
-
-    def handle_endtag(self, tag):
-        self._in_style = False
-
-    def handle_data(self, data):
-        if self._in_style:
-            self.page.styles.append(data)
-        elif TRACEBACK in data:
-            self.page.traceback = True
 
 
 def read_page(path: Path) -> Page:
-    reader = _Reader()
-    reader.feed(path.read_text(encoding="utf8"))
-    return reader.page
+    """The page in one HTML file, as it is before any script runs."""
+    soup = BeautifulSoup(path.read_text(encoding="utf8"), "html.parser")
+    return Page(
+        links=[link["href"] for link in soup.select("a[href]")],
+        resources=[tag.get("src") or tag.get("href") or tag["data"] for tag in soup.select(LOADED)],
+        anchors={tag[key] for key in ("id", "name") for tag in soup.select(f"[{key}]")},
+        styles=[tag.string or "" for tag in soup.select("style")] + [tag["style"] for tag in soup.select("[style]")],
+        traceback=bool(soup.select(".traceback")) or "Traceback (most recent call last)" in soup.get_text(),
+    )
 
 
 def is_external(address: str) -> bool:
@@ -251,11 +193,14 @@ def check(site: Path, pages: list[str] | None = None, require_browser: bool = Fa
         _check_styles(report, path.relative_to(site), path.parent, [path.read_text(encoding="utf8")])
     for path in sorted((site / "_sources").rglob("*.ipynb")):
         _check_notebook(report, site, path)
-    if program := _chromium(require_browser):
-        _check_in_browser(report, program, site, files)
+    if require_browser or find_chromium():
+        with open_browser() as browser:
+            for path in files:
+                for claim, fault in browser.faults(path).items():
+                    report(not fault, path.relative_to(site), claim, fault)
     else:
         print(
-            "no Chromium found: opening, console, requests and narrow screen were NOT checked "
+            "no Chromium found: opening, console, requests, narrow screen and accessibility were NOT checked "
             "(apt install chromium, or CHROMIUM=/path)"
         )
     return report
@@ -298,45 +243,6 @@ def _resolves(address: str, page: Path, read: dict[Path, Page]) -> bool:
     if not parts.fragment or target not in read:
         return True
     return unquote(parts.fragment) in read[target].anchors | {"top"}
-
-
-# Moves every slider over its range and sorts every table by every column, as a reader would.
-USE = """
-for (const slider of document.querySelectorAll('input[type=range]'))
-  for (const at of [slider.min, slider.max]) {
-    slider.value = at;
-    slider.dispatchEvent(new Event('input', {bubbles: true}));
-  }
-for (const button of document.querySelectorAll('th button')) button.click();
-for (const button of document.querySelectorAll('button.theme-switch-button')) button.click();
-"""
-UNSET = "[...document.querySelectorAll('.math')].filter(e => !e.querySelector('mjx-container')).length"
-MATH_ERRORS = "document.querySelectorAll('mjx-merror').length"
-EXCESS = "document.documentElement.scrollWidth - window.innerWidth"
-
-
-def _check_in_browser(report: Report, program: str, site: Path, files: list[Path]) -> None:
-    from tools.browser import Browser
-
-    with Browser(program) as browser:
-        for path in files:
-            name = path.relative_to(site)
-            browser.resize(1280)
-            try:
-                browser.open(path)
-                browser.evaluate(USE)
-                unset = browser.evaluate(UNSET) + browser.evaluate(MATH_ERRORS)
-                browser.resize(360)
-                excess = browser.evaluate(EXCESS)
-            except StudyError as error:
-                report(False, name, "the page opens from its file", error)
-                continue
-            outside = [address for address in browser.requests() if is_external(address)]
-            report(True, name, "the page opens from its file")
-            report(not outside, name, "the open page asks nothing of the network", ", ".join(outside))
-            report(not browser.errors(), name, "the console shows no error", "; ".join(browser.errors()))
-            report(not unset, name, "every formula is set", f"{unset} not")
-            report(excess <= 0, name, "the page fits a screen 360 pixels wide", f"{excess} pixels too wide")
 
 
 def main(argv: list[str] | None = None) -> int:

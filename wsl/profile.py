@@ -194,10 +194,10 @@ class Profile:
         changes = check_system(system).split("@")[1:]
         return replace(self, **{key: value for change in changes for key, value in CHANGES[change].items()})
 
-    def feature_sides(self, systems: Iterable[str] | None = None) -> list[int | None]:
-        """All input sides on which `systems` (the profile's own) train; None is the warped whole picture."""
+    def feature_sides(self, systems: Iterable[str]) -> list[int | None]:
+        """All input sides on which `systems` train; None is the warped whole picture."""
         sides: set[int | None] = {side_at(1.0, self.canvas)}
-        for system in (s for s, _ in self.targets()) if systems is None else systems:
+        for system in systems:
             scales = self.system_settings(system).train_scales
             sides |= {None} if method_of(system) == "full_images" else {side_at(s, self.canvas) for s in scales}
         return sorted(sides, key=lambda side: side or 0)
@@ -234,23 +234,21 @@ def load_profile(name: str, **changes: object) -> Profile:
 
 
 def _honoured(profile: Profile) -> Profile:
-    """`profile`, if each of its systems honours its kernel and its pooling."""
-    for method in {method_of(system): None for system, _ in profile.targets()}:
-        for key, default in (("kernel", 1), ("pool", "max")):
-            value = getattr(profile, key)
-            one_cell = method in ("full_images", "rcnn")  # neither neighbours nor anything to pool
-            if value != default and key not in HONOURED[method] and not one_cell:
-                raise StudyError(f"{key} = {value!r} is not honoured by {method}; leave one of the two out")
+    """`profile`, if its systems honour its kernel and its pooling, as far as they have a score map."""
+    asked = {key for key, default in (("kernel", 1), ("pool", "max")) if getattr(profile, key) != default}
+    for method in map(method_of, dict(profile.targets())):
+        if method not in ("full_images", "rcnn") and asked - HONOURED[method]:
+            key = min(asked - HONOURED[method])
+            raise StudyError(f"{key} = {getattr(profile, key)!r} is not honoured by {method}; leave one of the two out")
     return profile
 
 
 def _in_words(error: ValidationError) -> str:
     """The first thing that pydantic found wrong, as key, value and remedy in one line."""
     found = error.errors(include_url=False)[0]
-    *tables, last = found["loc"] or ("",)
     key = ".".join(map(str, found["loc"]))
     if found["type"] == "unexpected_keyword_argument":
-        known = ", ".join(f.name for f in fields(Generate if tables else Profile) if f.name != "name")
+        known = ", ".join(f.name for f in fields(Generate if "." in key else Profile) if f.name != "name")
         return f"unknown key {key!r}; the keys are {known}"
     if found["type"] == "missing":
         return f"{key} is missing; see wsl/profile.py for its meaning"

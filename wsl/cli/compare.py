@@ -50,7 +50,7 @@ def run_compare(args: argparse.Namespace) -> int:
         if entry.scored.missing:
             warn(f"{entry.source}: {entry.scored.missing} of {entry.scored.scores.size} rows are missing; ranked last")
         if entry.scored.distance is None:
-            warn(f"{entry.source}: no row has a location (x, y); location AP is not computed")
+            warn(f"{entry.source}: no row has a location (x, y); localization AP is not computed")
     found = compare.compare(entries, args.tolerance, args.bootstrap, args.seed)
     if args.html:
         from wsl.pages.compare import write_page

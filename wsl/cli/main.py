@@ -69,7 +69,7 @@ def add_evaluate(subparsers) -> None:
     p = subparsers.add_parser(
         "evaluate",
         formatter_class=RAW,
-        help="average precision and location average precision of any table of predictions",
+        help="average precision and localization average precision of any table of predictions",
         description="""\
 Average precision (AP) of image classification and of location prediction, for any system.
 
@@ -118,7 +118,7 @@ def run_evaluate(args: argparse.Namespace) -> int:
         total = scored.scores.size
         warn(f"{args.pred}: {scored.missing} of {total} (image, class) rows are missing; ranked last")
     if scored.distance is None:
-        warn(f"{args.pred}: no row has a location (x, y); location AP is not computed")
+        warn(f"{args.pred}: no row has a location (x, y); localization AP is not computed")
     if without:
         warn(f"{dataset.name}: no positives for {', '.join(without)}; left out of mAP")
     if args.json:

@@ -99,7 +99,8 @@ def add_train(subparsers) -> None:
     p = _profile_command(
         subparsers, "train", run_train,
         help="train the adaptation layers of one or more systems",
-        description="Train heads and keep each in its run's folder. An interrupted training resumes after its last epoch.",
+        description="Train heads and keep each in its run's folder. An interrupted training resumes after its last epoch;\n"
+        "with other settings or data it starts afresh.",
         epilog="""\
 examples:
   wsl train scenes weak_sup full_images
@@ -149,7 +150,8 @@ def add_run(subparsers) -> None:
     p = _profile_command(
         subparsers, "run", run_run,
         help="one run from data to predictions: data, train and predict in turn",
-        description="Make one run again from nothing: what each manifest names as its command.",
+        description="Make one run again from nothing: what each manifest names as its command. A head that is there serves\n"
+        "if it is of this very training.",
         epilog="example:\n  wsl run scenes weak_sup --seed 0",
     )
     p.add_argument("system", metavar="SYSTEM")

@@ -1,8 +1,8 @@
 """Any tables of predictions side by side: values of each, and differences to the first, on the same resamples.
 
 A table is a run folder (`.../weak_sup/seed0`), or a Parquet or CSV file. Our own carry their truth (label, distance);
-any other needs the data set that it was made for, and then all tables are judged by that. Each table is one predictor,
-whatever its seed: nothing is averaged here.
+any other needs the data set that it was made for, and then all tables are judged by that. Runs must be of the same seed;
+a table from elsewhere has none, and stands beside any.
 
     >>> entries = read(["results/.../weak_sup/seed0", "results/.../full_images/seed0"])  # doctest: +SKIP
     >>> print(to_text(compare(entries)))  # doctest: +SKIP
@@ -112,12 +112,14 @@ def compare(
 ) -> Comparison:
     """Values and differences to the first; 95% intervals where n_bootstrap > 0, all on the same resamples.
 
-    StudyError where a table's images, classes or labels are not those of the first.
+    StudyError where a table's images, classes, labels or (of runs) seed are not those of the first.
     """
     if len(entries) < 2:
         raise StudyError("one table only: nothing to compare; name two or more")
     evaluate.check_same_truth(entry.scored for entry in entries)
-    first, *others = values = [evaluate.measures({0: e.scored}, tolerance, n_bootstrap=n_bootstrap, seed=seed) for e in entries]
+    any_seed = next((entry.run.seed for entry in entries if entry.run), 0)
+    tables = [{entry.run.seed if entry.run else any_seed: entry.scored} for entry in entries]
+    first, *others = values = [evaluate.measures(table, tolerance, n_bootstrap=n_bootstrap, seed=seed) for table in tables]
     differences = [
         ByMetric(*(paired_difference(x, y) if x and y else None for x, y in zip(other, first, strict=True))) for other in others
     ]
@@ -131,7 +133,7 @@ def table_rows(several: Sequence[ByMetric], metric: str) -> list[pd.DataFrame]:
     """`evaluate.rows` of each, NaN where it has no locations."""
     classification = [evaluate.rows(one.classification) for one in several]
     return [
-        table if metric == METRICS[0] else evaluate.rows(one.location) if one.location else table * np.nan
+        table if metric == "classification" else evaluate.rows(one.location) if one.location else table * np.nan
         for one, table in zip(several, classification, strict=True)
     ]
 
@@ -147,7 +149,7 @@ def to_text(comparison: Comparison) -> str:
             cells = [evaluate.percent(table.loc[label], interval=False) for table in values]
             cells += [evaluate.percent(table.loc[label], "+") for table in differences]
             lines.append((label, *cells))
-        parts.append(f"{metric} AP, %\n\n{evaluate.text_table(lines)}")
+        parts.append(f"{METRICS[metric]} AP, %\n\n{evaluate.text_table(lines)}")
     return "\n\n".join(parts)
 
 

@@ -26,7 +26,7 @@ TOLERANCE = 18.0  # pixels (the paper, section 4.2)
 RANKINGS = ("score", "score_max")
 MAPPINGS = {"stretch": "", "centre": "_centre"}  # name of the point mapping -> suffix of its columns
 MEAN = "mAP"  # name of the last row of every result
-METRICS = ("classification", "location")
+METRICS = {"classification": "classification", "location": "localization"}  # metric -> its name before people
 RESAMPLES = 1000
 
 
@@ -72,7 +72,7 @@ class Scored:
         return Truth(self.images, self.classes, self.labels)
 
     def hits(self, tolerance: float) -> np.ndarray | None:
-        """(N, K) bool. A missing point misses, except at infinite tolerance, where location AP is AP."""
+        """(N, K) bool. A missing point misses, except at infinite tolerance, where localization AP is AP."""
         if not tolerance >= 0:
             raise StudyError(f"tolerance {tolerance:g} px: expected a number of pixels >= 0, or inf")
         if self.distance is None:
@@ -179,9 +179,9 @@ class ByMetric(NamedTuple):
 
 def check_same_truth(several: Iterable[Scored]) -> None:
     """Refuse tables that differ in images, classes or labels."""
-    first, *others = [*several] or [None]
-    for other in others:
-        _refuse(first, other, first.truth.differs(other.truth))
+    several = list(several)
+    for other in several[1:]:
+        _refuse(several[0], other, several[0].truth.differs(other.truth))
 
 
 def _refuse(a: Scored | Measure, b: Scored | Measure, what: str) -> None:
@@ -327,7 +327,7 @@ def _rows_of(frame: pd.DataFrame, name: str) -> pd.DataFrame:
 def to_text(frame: pd.DataFrame) -> str:
     """The table that `wsl evaluate` prints: AP in percent, intervals in brackets, "-" where there is none."""
     tables = [_rows_of(frame, name) for name in ("ap", "location_ap")]
-    lines = [("class", "positives", "AP %", "location AP %")]
+    lines = [("class", "positives", "AP %", "localization AP %")]
     lines += [(r["class"], str(r["n_pos"]), *(percent(t.loc[r["class"]]) for t in tables)) for _, r in frame.iterrows()]
     return text_table(lines)
 

@@ -1,4 +1,4 @@
-"""Average precision for classification and for location, and bootstrap intervals: numpy, and scipy for the bootstrap.
+"""Average precision for classification and for localization, and bootstrap intervals: numpy, and scipy for the bootstrap.
 
 The number of record is the PASCAL VOC devkit's of 2010 and later: images are ranked by score (stable: ties
 keep the order of the list), images labelled 0 are dropped, and AP is the area under the precision-recall
@@ -7,7 +7,7 @@ curve after precision has been made to fall with recall:
     rec = tp / npos,  prec = tp / (tp + fp),  mrec = [0; rec; 1],  mpre = [0; prec; 0]
     mpre_i <- max(mpre_i, mpre_i+1, ...),  AP = sum (mrec_i - mrec_i-1) mpre_i
 
-Location AP (the paper's section 4.2) is AP on the same ranking, where a true positive must also have its
+Localization AP (the paper's section 4.2) is AP on the same ranking, where a true positive must also have its
 point in a box of the class grown by 18 pixels; a positive with a misplaced point is a false positive that
 npos still counts.
 
@@ -79,7 +79,7 @@ def _ranking(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
 def per_class(
     scores: np.ndarray, labels: np.ndarray, hits: np.ndarray | None = None, definition: str = "voc2010"
 ) -> np.ndarray:
-    """(K,) AP, or location AP if `hits` is given; all arrays (N, K)."""
+    """(K,) AP, or localization AP if `hits` is given; all arrays (N, K)."""
     hits = np.ones(labels.shape, bool) if hits is None else hits
     return np.array([
         location_average_precision(s, y, h, definition) for s, y, h in zip(scores.T, labels.T, hits.T, strict=True)
@@ -129,7 +129,7 @@ def bootstrap(
     seed: int = 0,
     definition: str = "voc2010",
 ) -> Resamples:
-    """AP and, with `hits`, location AP of n resamples of the images; scores, labels and hits are (N, K).
+    """AP and, with `hits`, localization AP of n resamples of the images; scores, labels and hits are (N, K).
 
     An image drawn w times counts as w images of equal score beside one another. Each class is ranked once.
     Precision is wanted at positives only, so a sparse matrix sums the weights of the images between one
@@ -165,7 +165,7 @@ class Ranked(NamedTuple):
         return cls(positives, None if hits is None else hits[positives].astype(np.float64), gaps)
 
     def weighted_ap(self, counts: np.ndarray) -> np.ndarray:
-        """(2, b) AP and location AP (NaN if not wanted) for the counts (N, b) of b resamples."""
+        """(2, b) AP and localization AP (NaN if not wanted) for the counts (N, b) of b resamples."""
         out = np.full((2, counts.shape[1]), np.nan)
         if len(self.positives) == 0:
             return out

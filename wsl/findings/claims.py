@@ -40,8 +40,8 @@ WORDS = {True: (REPRODUCED, HOLDS), False: (NOT_REPRODUCED, DOES_NOT_HOLD), None
 
 # The paper's margins and sizes, in points of AP. Fixed before any run was seen, but for D24.
 NO_BENEFIT = 1.5  # "no significant benefits": twice the 0.7 points that parts I and J on COCO (Table 2), rounded up
-NO_BENEFIT_LOCATION = 2.0  # the paper's I is up to 1.7 points above J in location (COCO)
-ON_PAR = 2.0  # J and L differ by 0.3 points in location, and the paper calls up to 2.6 (classification) comparable
+NO_BENEFIT_LOCATION = 2.0  # the paper's I is up to 1.7 points above J in localization (COCO)
+ON_PAR = 2.0  # J and L differ by 0.3 points in localization, and the paper calls up to 2.6 (classification) comparable
 FAR_ABOVE = 10.0  # J is 23.6 (VOC) and 22.1 (COCO) points above K; less than half of that would not be "far"
 ABOUT = (0.5, 2.0)  # "about x points" holds from half of x to twice x
 
@@ -65,7 +65,7 @@ class Evidence:
     unit: str = "points"
     note: str = ""
     layout: str = ""  # "voc" or "coco"
-    decides: bool = True  # False: shown beside
+    decides: bool = True  # False: for information only
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ def contrast(a: str, b: str, classes: tuple[str, ...], rule: Rule) -> Test:
 
 
 def context_gap(classes: tuple[str, ...], rule: Rule) -> Test:
-    """Classification AP minus location AP of weak supervision: its mean over `classes` minus that over the others."""
+    """Classification AP minus localization AP of weak supervision: its mean over `classes` minus that over the others."""
 
     def test(column: results.Column) -> Evidence | None:
         result = column.load("weak_sup")
@@ -284,16 +284,16 @@ class Claim:
     cells: str  # the paper's numbers for it
     page: str  # where the book shows it, page.html#anchor
     tests: dict[str, tuple[Test, ...]] = field(default_factory=dict)  # layout that the words name -> tests
-    beside: dict[str, tuple[Test, ...]] = field(default_factory=dict)  # shown as evidence, does not decide
+    beside: dict[str, tuple[Test, ...]] = field(default_factory=dict)  # shown for information, does not decide
     not_comparable: str = ""  # why no run can judge it
     only_scenes: str = ""  # why photographs cannot judge it
 
 
 _GAIN = Rule("J − H in classification mAP", low=0)
 _MASKED = difference("masked_pool", "weak_sup", "classification", Rule("I − J in classification mAP", high=NO_BENEFIT))
-_MASKED_PLACE = difference("masked_pool", "weak_sup", "location", Rule("I − J in location mAP", high=NO_BENEFIT_LOCATION))
+_MASKED_PLACE = difference("masked_pool", "weak_sup", "location", Rule("I − J in localization mAP", high=NO_BENEFIT_LOCATION))
 _OUTSIDE = difference("masked_pool_outside", "masked_pool", "classification", Rule("I′ − I in classification mAP", high=0))
-_CENTRE = difference("weak_sup", "center", "location", Rule("J − K in location mAP", low=FAR_ABOVE))
+_CENTRE = difference("weak_sup", "center", "location", Rule("J − K in localization mAP", low=FAR_ABOVE))
 _SEARCH = difference("weak_sup", "full_images", "classification", _GAIN)
 _TRAIN = size("weak_sup", "weak_sup@train_s1", 1, "J − J trained at s = 1")
 _TEST = size("weak_sup", "weak_sup@test_s1", 3, "J − J tested at s = 1")
@@ -301,90 +301,90 @@ _RCNN = "weak_sup", "rcnn"
 
 CLAIMS = (
     Claim(
-        "C1", "Searching for the object helps to name it",
+        "C1", "Sliding-window training improves classification",
         "The results clearly demonstrate the benefits of sliding window multi-scale training",
         "F 78.7, G 86.3 (Table 1); H 76.0, J 81.8 (Table 2)", "table1.html#table1",
         {"voc": (_SEARCH,)}, {"coco": (_SEARCH,)},
     ),
     Claim(
-        "C2", "It helps every class of COCO",
+        "C2", "Sliding-window training improves every class of COCO",
         "sliding window weakly supervised training (blue) consistently improves over the full image training (red) for all "
         "classes", "H 51.0, J 62.8 (Table 2)", "figure5.html",
         {"coco": (every_class("weak_sup", "full_images"),)}, {"voc": (every_class("weak_sup", "full_images"),)},
     ),
     Claim(
-        "C3", "It helps small objects most",
+        "C3", "The gain is largest for small objects",
         "The largest improvements are obtained for small objects, such as bottles and potted plants, where AP increases by "
         "15-20%", "bottle +14.8, potted plant +18.4 (Table 1, G − F)", "table1.html",
         {"voc": (contrast("weak_sup", "full_images", SMALL_VOC, Rule("gain of bottle and potted plant − gain of others", 0)),)},
     ),
     Claim(
-        "C4", "Training at several scales: about +1",
+        "C4", "Multi-scale training adds about 1 point",
         "multi-scale training improves the classification mAP by about 1% when compared to training at a single-scale",
         "about +1", "ablations.html#ablations", {"coco": (_TRAIN,)}, {"voc": (_TRAIN,)},
     ),
     Claim(
-        "C5", "Testing at several scales: about +3",
+        "C5", "Multi-scale testing adds about 3 points",
         "Scanning at multiple scales at test time provides an additional 3% increase in classification mAP",
         "+3", "ablations.html#ablations", {"coco": (_TEST,)}, {"voc": (_TEST,)},
     ),
     Claim(
-        "C6", "Knowing the boxes in training brings no more",
+        "C6", "Object-level supervision brings no significant benefit",
         "adding this form of object-level supervision does not bring significant benefits over the weakly-supervised learning",
         "VOC: I 82.3, J 81.8; location 72.3, 74.5. COCO: 62.1, 62.8; 42.9, 41.2 (Table 2)", "table2.html#table2-classification",
         {"voc": (_MASKED, _MASKED_PLACE), "coco": (_MASKED, _MASKED_PLACE)},
     ),
     Claim(
-        "C7", "Pushing down scores outside the boxes is worse",
+        "C7", "Pushing down scores outside the boxes makes results worse",
         "minimized the object score outside of the masked area to avoid learning from the context of the object, but obtained "
         "consistently worse results", "no number given", "table2.html#table2-classification",
         {"voc": (_OUTSIDE,)}, {"coco": (_OUTSIDE,)},
     ),
     Claim(
-        "C8", "Its points are far better than the centre",
+        "C8", "Predicted locations are far better than the image center",
         "predicts approximate locations (but not extents) of objects",
         "VOC: J 74.5, K 50.9. COCO: J 41.2, K 19.1 (Table 2)", "table2.html#table2-location",
         {"voc": (_CENTRE,), "coco": (_CENTRE,)},
     ),
     Claim(
-        "C9", "Its points are on par with R-CNN*",
+        "C9", "Localization is on par with R-CNN*",
         "our method performs on par with alternative fully-supervised methods both on the classification and location "
         "prediction tasks", "J 74.5, L 74.8 (Table 2, location)", "table2.html#table2-location",
-        {"voc": (difference(*_RCNN, "location", Rule("J − L in location mAP", -ON_PAR, ON_PAR)),)},
+        {"voc": (difference(*_RCNN, "location", Rule("J − L in localization mAP", -ON_PAR, ON_PAR)),)},
     ),
     Claim(
-        "C10", "Context names some objects that it cannot place",
+        "C10", "Classes recognized by their context are poorly localized",
         "The kitchenware (forks, knives, spoons) and electronics (laptop, keyboard, mouse) superclasses show a similar behavior",
         "Figure 5 (bars not in our copy)", "context.html",
-        {"coco": (context_gap(CONTEXT_COCO, Rule("drop from naming to placing, the 8 named classes − the others", 0)),)},
+        {"coco": (context_gap(CONTEXT_COCO, Rule("classification − localization AP, 8 named classes − others", 0)),)},
     ),
     Claim(
-        "C11", "Usual looks are found earlier",
+        "C11", "Objects of usual appearance are discovered earlier",
         "locations of objects with more usual appearance (such as the motorbike shown in left column) are discovered earlier "
         "during training", "Figure 1", "figure1.html",
-        {"voc": (earlier(Rule("delay of unusual looks", low=0)),)}, {"coco": (earlier(Rule("delay of unusual looks", low=0)),)},
+        {"voc": (earlier(Rule("delay of unusual objects", 0)),)}, {"coco": (earlier(Rule("delay of unusual objects", 0)),)},
         only_scenes="photographs carry no label of usual or unusual appearance",
     ),
     Claim(
-        "C12", "The extent is poor",
+        "C12", "The extent of objects is predicted poorly",
         "This procedure obtains on the Pascal VOC 2012 validation set the mAP of 11.74, 27.47, 43.54% for area overlap "
         "thresholds 0.5, 0.3, 0.1, respectively", "mAP at IoU 0.5 is 27% of that at 0.1", "extent.html#extent",
         {"voc": (steep(Rule("mAP at IoU 0.5, as a share of that at 0.1", high=50)),)},
     ),
     Claim(
-        "C13", "Labels of images beat labels of objects",
+        "C13", "Weak supervision outperforms object-level supervision",
         "as well as the comparable setup of [37] (B) that uses object-level supervision",
         "B 82.8, G 86.3 (Table 1)", "table1.html#table1",
         {"voc": (difference("weak_sup", "object_patches", "classification", Rule("G − B in classification mAP", low=0)),)},
     ),
     Claim(
-        "C14", "In naming, too, it equals a detector trained on boxes",
+        "C14", "Classification is comparable to a detector trained on boxes",
         "performs comparably to its fully-supervised counterparts using object bounding box annotation for training",
         "J 81.8, L 79.2 (Table 2, classification)", "table2.html#table2-classification",
         {"voc": (difference(*_RCNN, "classification", Rule("J − L in classification mAP", low=-ON_PAR)),)},
     ),
     Claim(
-        "C15", "Six test scales are enough",
+        "C15", "A wider or finer search over test scales brings no benefit",
         "Adding wider or finer search over scale did not bring additional benefits", "no number given",
         "ablations.html#ablations",
         {"voc": (
@@ -393,7 +393,7 @@ CLAIMS = (
         )},
     ),
     Claim(
-        "C16", "It is the best single network on VOC 2012 test",
+        "C16", "Weak supervision is the best single network on the VOC 2012 test set",
         "obtains the highest overall mAP among all single network methods",
         "G 86.3; next is E with 84.2 (Table 1)", "table1.html#table1",
         not_comparable="the labels of the VOC 2012 test set are not public, and C, D, E are published numbers only",

@@ -18,7 +18,7 @@ import pandas as pd
 
 CITATION = "Oquab, Bottou, Laptev, Sivic: Is object localization for free? CVPR 2015"
 NOT_AVAILABLE = "not available in our copy of the paper"
-TABLE3 = NOT_AVAILABLE  # per-class location AP on VOC
+TABLE3 = NOT_AVAILABLE  # per-class localization AP on VOC
 FIGURE5 = NOT_AVAILABLE  # per-class bar values on COCO
 
 # Table 1 heads its columns with short names; VOC's own names, in the same (alphabetical) order.

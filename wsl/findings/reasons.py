@@ -1,4 +1,4 @@
-"""Where a claim does not come out: what more data would do, and what the test images can resolve."""
+"""Where a claim does not hold: what more training images would change, and which differences the test images resolve."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from wsl.findings.results import Column, Result
 
 # (title, system, system, metric): the comparisons of the claims that depend on the amount of training
 COMPARISONS = (
-    ("J − H, naming (C1, C2)", "weak_sup", "full_images", "classification"),
-    ("J − K, placing (C8)", "weak_sup", "center", "location"),
-    ("J − J at s = 1, naming (C4)", "weak_sup", "weak_sup@train_s1", "classification"),
-    ("I − J, naming (C6)", "masked_pool", "weak_sup", "classification"),
-    ("I − J, placing (C6)", "masked_pool", "weak_sup", "location"),
+    ("J − H, classification (C1, C2)", "weak_sup", "full_images", "classification"),
+    ("J − K, localization (C8)", "weak_sup", "center", "location"),
+    ("J − J at s = 1, classification (C4)", "weak_sup", "weak_sup@train_s1", "classification"),
+    ("I − J, classification (C6)", "masked_pool", "weak_sup", "classification"),
+    ("I − J, localization (C6)", "masked_pool", "weak_sup", "location"),
 )
 
 

@@ -28,7 +28,7 @@ METHODS = {
     "masked_pool": "masked pooling",
     "masked_pool_outside": "masked pooling with outside penalty",
     "weak_sup": "weak supervision",
-    "center": "centre prediction",
+    "center": "center prediction",
     "rcnn": "R-CNN*",
     "object_patches": "object patches",
     "weak_sup@train_s1": "weak supervision, trained at one scale",
@@ -133,7 +133,7 @@ def _check_data(runs: tuple[Run, ...]) -> None:
     newest, reference = max(told, key=lambda one: one[1].get("created") or "")
     for run, manifest in told:
         for what, mine, its in (
-            ("test data", manifest.get("data", {}).get("digest"), reference.get("data", {}).get("digest")),
+            ("test data", *((m.get("data") or {}).get("digest") for m in (manifest, reference))),
             ("source", run.source, newest.source),
         ):
             if mine != its:
@@ -165,7 +165,7 @@ def location_loss(result: Result) -> Difference | None:
 
 
 def drops(result: Result) -> pd.Series:
-    """Classification AP minus location AP by class, points, the largest first; empty without locations."""
+    """Classification AP minus localization AP by class, points, the largest first; empty without locations."""
     lost = location_loss(result)
     return pd.Series(dtype=float) if lost is None else lost.classes["gain"].dropna().sort_values(ascending=False, kind="stable")
 
@@ -174,7 +174,7 @@ def drops(result: Result) -> pd.Series:
 
 
 def evolution(column: Column, seed: int = 0) -> pd.DataFrame | None:
-    """mAP and location mAP after each epoch (columns epoch, classification, location), or None."""
+    """mAP and localization mAP after each epoch (columns epoch, classification, location), or None."""
     path = column.folder("weak_sup", seed) / "evolution.csv"
     if not path.is_file():
         return None
@@ -211,7 +211,7 @@ def discovery_epochs(column: Column, seed: int = 0) -> pd.DataFrame | None:
     found = discovery_rows(column, seed)
     if found is None:
         return None
-    other = "both kinds in one picture" if (found["appearance"] != "").any() else "all objects"
+    other = "usual and unusual in one picture" if (found["appearance"] != "").any() else "all objects"
     found = found.replace({"appearance": {"": other}})
     by = found.groupby("appearance")["epoch"]
     return pd.DataFrame({"objects": by.size(), "found": by.count() / by.size(), "median_epoch": by.median()})

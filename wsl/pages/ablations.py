@@ -43,9 +43,9 @@ def systems(columns: list[Column]) -> list[tuple[str, str]]:
 
 def table(columns: list[Column], metric: str) -> Html:
     """mAP of every variant and its difference to weak supervision on the same seeds and resampled images."""
-    heads = [[("", 1, "")], [("one change to J", 1, "")]]
+    heads = [[("data", 1, "")], [("one change to J", 1, "")]]
     for column in columns:
-        heads[0].append((tables.head(column), 2, column.source))
+        heads[0].append((tables.heading(column), 2, column.source))
         heads[1] += [("mAP", 1, column.source), ("against J", 1, column.source)]
     rows = [("<b>J, weak supervision</b>", [c for column in columns for c in _reference(column, metric)])]
     for system, name in systems(columns):
@@ -56,7 +56,7 @@ def table(columns: list[Column], metric: str) -> Html:
                 tables.difference_cell(column.load_pair(system, REFERENCE), metric, column.source),
             ]
         rows.append((name, cells))
-    what = "classification" if metric == "classification" else "location prediction"
+    what = "classification" if metric == "classification" else "localization"
     caption = f"Ablations, {what}: mAP in %, and the difference to J in points with its paired 95% interval."
     return tables.table(heads, rows, caption, "ablations" if metric == "classification" else "ablations-location")
 
@@ -82,11 +82,11 @@ def image_curve(column: Column) -> pd.DataFrame:
 
 
 def trunk_table(sources) -> Html | None:
-    """Weak supervision, full images and the centre on every trunk that was run, for each (root, profile)."""
+    """Weak supervision, full images and center prediction on every trunk that was run, for each (root, profile)."""
     found = [(root, profile, trunk) for root, profile in sources for trunk in _trunks(root, profile)]
     if not found:
         return None
-    texts = ("J, classification", "J − H", "J, location", "J − K")
+    texts = ("J, classification", "J − H", "J, localization", "J − K")
     rows = []
     for root, profile, trunk in found:
         column = Column(root, profile, trunk)
@@ -100,7 +100,8 @@ def trunk_table(sources) -> Html | None:
         ]
         rows.append((f"{html.escape(column.title)}<br><small>{html.escape(trunk)}</small>", cells))
     heads = [[("data, trunk", 1, ""), *((text, 1, "") for text in texts)]]
-    return tables.table(heads, rows, "The core comparisons on every trunk that was run.", "trunks")
+    caption = "The main comparisons on every trunk that was run: mAP in %, differences in points."
+    return tables.table(heads, rows, caption, "trunks")
 
 
 def _trunks(root, profile: str) -> list[str]:

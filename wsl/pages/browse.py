@@ -15,9 +15,9 @@ from wsl.pages import gallery, pictures
 from wsl.pages.show import Html
 
 MAX_IMAGES, WIDTH, QUALITY = 300, 256, 70  # about 10 kB a picture
-# Failures first: what the network misplaced, invented, overlooked; then what it found; then pictures without a case.
-ORDER = ("missed place", "false alarm", "not announced", "found")
-SIGNS = {"missed place": "✗", "false alarm": "✗", "not announced": "✗", "found": "✓"}
+# Failures first: wrong locations, false positives, missed objects; then what was found; then pictures without a case.
+ORDER = ("wrong location", "false positive", "not detected", "found")
+SIGNS = {"wrong location": "✗", "false positive": "✗", "not detected": "✗", "found": "✓"}
 
 
 def cases(table: pd.DataFrame) -> dict[str, list[tuple[str, str]]]:
@@ -70,7 +70,7 @@ def _controls(found, chosen) -> str:
 
 
 def _card(rows: pd.DataFrame, dataset: Dataset, image: str, found: list[tuple[str, str]]) -> str:
-    names = [name for name, outcome in found if outcome in ("missed place", "not announced")]
+    names = [name for name, outcome in found if outcome in ("wrong location", "not detected")]
     points = gallery.crosses(rows, image)
     alt = f"Picture {image}; crosses: {', '.join(label for *_, label in points) or 'none'}"
     missed = gallery.boxes(dataset, image, names)
@@ -82,6 +82,6 @@ def _card(rows: pd.DataFrame, dataset: Dataset, image: str, found: list[tuple[st
     told = html.escape("|".join(f"{name}={outcome}" for name, outcome in found))
     return (
         f'<div class="wsl-browse-card" id="image-{html.escape(image)}" data-image="{html.escape(image)}" data-cases="{told}" '
-        f'tabindex="0" role="button">{picture}<p><b>{html.escape(image)}</b>{lines or "<span>nothing there, nothing said</span>"}'
+        f'tabindex="0" role="button">{picture}<p><b>{html.escape(image)}</b>{lines or "<span>no object, nothing detected</span>"}'
         "</p></div>"
     )

@@ -11,7 +11,7 @@ import pandas as pd
 
 from wsl.data.dataset import Dataset
 from wsl.evaluation.compare import Comparison, compare, read, table_rows
-from wsl.evaluation.evaluate import MEAN
+from wsl.evaluation.evaluate import MEAN, METRICS
 from wsl.evaluation.runs import run_at
 from wsl.files import whole_file
 from wsl.pages import tables
@@ -35,7 +35,7 @@ def to_html(comparison: Comparison, metric: str, data: str = "", link: bool = Fa
     n = len(comparison.entries[0].scored.images)
     where = f" on {html.escape(data)}" if data else ""
     extra = f", tolerance {comparison.tolerance:g} pixels" if metric == "location" else ""
-    caption = f"{metric.capitalize()} AP, %{where}, {n:,} images{extra}; differences in points with 95% intervals."
+    caption = f"{METRICS[metric].capitalize()} AP, %{where}, {n:,} images{extra}; differences in points with 95% intervals."
     return tables.table(heads, rows, caption, f"compare-{metric}")
 
 
@@ -77,7 +77,7 @@ def page(others: Sequence[str], references: Sequence[str | Path], dataset: Datas
     there = [str(path) for path in references if run_at(path)]
     sources = [*there, *others]
     if others and dataset is None:
-        return [Text("The data set of this profile is not on this machine, and tables from elsewhere carry no truth.")]
+        return [Text("The data set of this profile is not on this machine, and the tables do not say where the objects are.")]
     if len(sources) < 2:
         return [Text("Fewer than two tables are here: nothing to compare yet.")]
     found = compare(read(sources, dataset if others else None))

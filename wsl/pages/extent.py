@@ -1,4 +1,4 @@
-"""The extent page: detection mAP from points that were never meant to be boxes (section 6, "Predicting extent")."""
+"""The page on the extent of objects: how well boxes from the score maps detect them (Section 6, "Predicting extent")."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def printed() -> pd.Series:
 
 def _heads(first: str, columns: list[Column]) -> list:
     heads = [(first, 1, ""), ("paper: VOC 2012 validation", 1, PAPER)]
-    return [heads + [(tables.head(column), 1, column.source) for column in columns]]
+    return [heads + [(tables.heading(column), 1, column.source) for column in columns]]
 
 
 def _href(column: Column) -> str:
@@ -49,8 +49,8 @@ def table(columns: list[Column]) -> Html:
             text += f"<br>COCOeval {100 * coco:.2f}</small>"
             cells.append(Cell(text, column.source, "95% interval over test images; one seed"))
         rows.append((f"{threshold:g}", cells))
-    caption = "Detection mAP, %, of weak supervision with scores gathered inside selective-search proposals: VOC devkit's rule, "
-    caption += "below it its 95% interval over test images, and the value by COCO's rules for difficult objects and crowds."
+    caption = "Detection mAP, %, of weak supervision with scores aggregated in selective-search proposals, by the VOC devkit; "
+    caption += "below, its 95% interval over test images, and the value by COCO's rules for difficult objects and crowds."
     return tables.table(_heads("IoU at least", columns), rows, caption, "extent")
 
 
@@ -62,11 +62,11 @@ def curves(columns: list[Column]) -> dict[str, pd.DataFrame]:
 
 
 def scorings_table(columns: list[Column]) -> Html:
-    """The same score maps and proposals, scored in other ways: mAP at 0.5 / 0.3 / 0.1, and what is left of it."""
+    """The same score maps and proposals, scored in other ways: mAP at 0.5 / 0.3 / 0.1, and the first as a share of the last."""
     said = printed()
     paper_text = f"{' / '.join(f'{100 * said[t]:.1f}' for t in THRESHOLDS)}<br><small>{said[0.5] / said[0.1]:.0%} is left</small>"
     empty = [Cell("", column.source) for column in columns]
-    rows = [("not told", [Cell(paper_text, PAPER, paper.CITATION), *empty])]
+    rows = [("the paper does not say", [Cell(paper_text, PAPER, paper.CITATION), *empty])]
     for scoring, words in SCORINGS.items():
         cells = [Cell("", PAPER)]
         for column in columns:
@@ -82,12 +82,12 @@ def scorings_table(columns: list[Column]) -> Html:
             text = f'<a href="{_href(column)}">{numbers}</a><br><small>{left}</small>'
             cells.append(Cell(text, column.source, "95% interval over test images; one seed"))
         rows.append((words + (" (the reported one)" if scoring == REPORTED else ""), cells))
-    caption = "Detection mAP, %, at IoU 0.5 / 0.3 / 0.1 by how a proposal is scored; the first as a share of the last."
+    caption = "Detection mAP, %, at IoU 0.5 / 0.3 / 0.1 by the scoring of proposals; below, the first as a share of the last."
     return tables.table(_heads("a proposal's score", columns), rows, caption, "extent-scorings")
 
 
 def locations(columns: list[Column]) -> list[str]:
-    """The location mAP of the same network, a line a column that has detections."""
+    """The localization mAP of the same network, a line a column that has detections."""
     weak = [column.load("weak_sup") for column in columns if results.detection_ap(column) is not None]
     return [f"{tables.result_link(one)}: {100 * one.location.value:.1f}" for one in weak if one and one.location]
 

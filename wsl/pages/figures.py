@@ -17,6 +17,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
+from wsl.evaluation.evaluate import METRICS
 from wsl.pages.show import Html
 
 # The paper's colours in Figure 5, in a colour-blind safe reading of "red", "blue", "green".
@@ -128,7 +129,7 @@ def _end_labels(axis, lines, x, gap):
 
 @styled
 def evolution_curve(panels):
-    """Beside Figure 1: mAP and location mAP after each epoch, single-scale test.
+    """Beside Figure 1: classification and localization mAP after each epoch, single-scale test.
 
     `panels`: dict title -> DataFrame with columns `epoch`, `classification`, `location` (0..1).
     """
@@ -137,7 +138,7 @@ def evolution_curve(panels):
         ends = []
         for column, colour in (("classification", WEAK_SUP), ("location", LOCATION)):
             axis.plot(table["epoch"], 100 * table[column], color=colour, marker="o", markersize=3, linewidth=1.6)
-            ends.append((100 * table[column].iloc[-1], column, colour))
+            ends.append((100 * table[column].iloc[-1], METRICS[column], colour))
         _end_labels(axis, ends, table["epoch"].iloc[-1], 6)
         axis.set(xlabel="epoch (0 = untrained)", ylim=(0, 100), title=title)
         axis.xaxis.get_major_locator().set_params(integer=True)
@@ -202,7 +203,7 @@ def matrices(panels, cmap="magma", titles_size=9):
 
 @styled
 def image_curve(curves):
-    """mAP against the share of training images: classification and location, one panel a source.
+    """mAP against the share of training images: classification and localization, one panel a source.
 
     `curves`: dict title -> DataFrame with columns `percent` and, for each of `classification` and `location`,
     the value and its `_low` and `_high` (0..1).
@@ -212,7 +213,7 @@ def image_curve(curves):
         for metric, colour, marker in (("classification", WEAK_SUP, "o"), ("location", LOCATION, "s")):
             value = 100 * table[metric].to_numpy(float)
             spread = np.abs(100 * table[[f"{metric}_low", f"{metric}_high"]].to_numpy(float).T - value)
-            style = dict(color=colour, marker=marker, markersize=4, linewidth=1.6, elinewidth=0.8, label=metric)
+            style = dict(color=colour, marker=marker, markersize=4, linewidth=1.6, elinewidth=0.8, label=METRICS[metric])
             axis.errorbar(table["percent"], value, spread, **style)
         axis.set(xscale="log", xlabel="training images used, %", ylim=(0, 100), title=title)
         axis.set_xticks(table["percent"], [f"{p:g}" for p in table["percent"]])
@@ -261,20 +262,20 @@ def extent_curve(curves):
 
 
 @styled
-def scatter(naming, placing, named=(), extra=5):
-    """Location AP against classification AP, one dot a class (Series by class, 0..1); `named` classes in orange.
+def scatter(classification, localization, named=(), extra=5):
+    """Localization AP against classification AP, one dot a class (Series by class, 0..1); `named` classes in orange.
 
     Labelled: the named classes, and the `extra` largest drops among the others.
     """
     figure, axes = _figure(5.2, 4.4)
     axis = axes[0, 0]
-    both = 100 * np.stack([naming, placing])
-    drop = (naming - placing).sort_values(ascending=False, kind="stable").dropna()
-    chosen = [*(n for n in naming.index if n in named), *drop.index[~drop.index.isin(named)][:extra]]
-    colours = [FULL_IMAGES if name in named else WEAK_SUP for name in naming.index]
+    both = 100 * np.stack([classification, localization])
+    drop = (classification - localization).sort_values(ascending=False, kind="stable").dropna()
+    chosen = [*(n for n in classification.index if n in named), *drop.index[~drop.index.isin(named)][:extra]]
+    colours = [FULL_IMAGES if name in named else WEAK_SUP for name in classification.index]
     axis.plot([0, 100], [0, 100], color=_INK, linewidth=0.6, linestyle="--")
     axis.scatter(*both, c=colours, s=22, zorder=3, edgecolors="none")
-    places, taken = dict(zip(naming.index, both.T, strict=True)), []
+    places, taken = dict(zip(classification.index, both.T, strict=True)), []
     for name in sorted(chosen, key=lambda name: places[name][1]):
         x, y = places[name]
         if np.isnan([x, y]).any():
@@ -286,7 +287,7 @@ def scatter(naming, placing, named=(), extra=5):
         right = x > 78
         place = dict(xytext=(x - 1.6 if right else x + 1.6, at), ha="right" if right else "left", va="center")
         axis.annotate(name, (x, y), fontsize=8, **place)
-    axis.set(xlim=(-2, 102), ylim=(-3, 102), xlabel="classification AP, %", ylabel="location AP, %")
+    axis.set(xlim=(-2, 102), ylim=(-3, 102), xlabel="classification AP, %", ylabel="localization AP, %")
     axis.grid()
     axis.set_axisbelow(True)
     return figure
@@ -294,7 +295,7 @@ def scatter(naming, placing, named=(), extra=5):
 
 @styled
 def tolerance_curve(curves, marked=18):
-    """Location mAP against tolerance in pixels; the last point of a curve is at infinite tolerance.
+    """Localization mAP against tolerance in pixels; the last point of a curve is at infinite tolerance.
 
     `curves`: dict system -> Series by tolerance (float, the last one inf), 0..1.
     """
@@ -310,6 +311,6 @@ def tolerance_curve(curves, marked=18):
     _end_labels(axis, ends, last, 5)
     axis.axvline(np.interp(marked, index[:-1], range(last)), color=_INK, linewidth=0.8, linestyle="--")
     axis.set_xticks(range(len(index)), ["∞" if np.isinf(t) else f"{t:g}" for t in index])
-    axis.set(xlabel="tolerance, pixels", ylabel="location mAP, %", ylim=(0, 100))
+    axis.set(xlabel="tolerance, pixels", ylabel="localization mAP, %", ylim=(0, 100))
     axis.grid(axis="y")
     return figure

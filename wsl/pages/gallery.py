@@ -21,7 +21,7 @@ from wsl.pages import pictures, tables
 from wsl.pages.show import NOT_ATTEMPTED, Html
 from wsl.profile import load_profile
 
-OUTCOMES = ("found", "missed place", "false alarm", "not announced")
+OUTCOMES = ("found", "wrong location", "false positive", "not detected")
 
 
 def dataset_of(profile: str, runs: str | Path, data_root: str = "", split: str = "val") -> Dataset | None:
@@ -37,9 +37,9 @@ def weak_sup_table(column: Column, seed: int = 0) -> pd.DataFrame | None:
     """The predictions of weak supervision with columns `probability` (Eq. 2) and `outcome`, or None without
     a run.
 
-    An object is announced where its probability is above one half. `outcome`: "found" (announced, there,
-    the point hits), "missed place" (announced, there, the point misses), "false alarm" (announced, not
-    there), "not announced" (there, below one half), "" otherwise. Difficult-only images (label 0) have no
+    A class is detected where its probability is above one half. `outcome`: "found" (detected, present,
+    the point hits), "wrong location" (detected, present, the point misses), "false positive" (detected,
+    absent), "not detected" (present, below one half), "" otherwise. Difficult-only images (label 0) have no
     outcome.
     """
     runs = [run for run in column.runs("weak_sup") if run.seed == seed]
@@ -47,13 +47,13 @@ def weak_sup_table(column: Column, seed: int = 0) -> pd.DataFrame | None:
         return None
     table = read_run(runs[0].folder)[0]
     table["probability"] = 1 / (1 + np.exp(-table["score"].astype(float)))
-    announced, present = table["score"] > 0, table["label"] > 0
+    detected, present = table["score"] > 0, table["label"] > 0
     hit = table["distance"] <= TOLERANCE
     cases = [
-        announced & present & hit,
-        announced & present & ~hit,
-        announced & (table["label"] < 0),
-        ~announced & present,
+        detected & present & hit,
+        detected & present & ~hit,
+        detected & (table["label"] < 0),
+        ~detected & present,
     ]
     table["outcome"] = np.select(cases, OUTCOMES, "")
     return table
@@ -82,16 +82,16 @@ def outcome_table(columns: list[Column]) -> Html:
 def choose(table: pd.DataFrame, outcome: str, count: int) -> list[str]:
     """Image ids that show an outcome: the most confident case of each class first, one image once.
 
-    For "not announced" the least confident. Ties keep the order of the table.
+    For "not detected" the least confident. Ties keep the order of the table.
     """
     cases = table[table["outcome"] == outcome]
-    cases = cases.sort_values("score", ascending=outcome == "not announced", kind="stable")
+    cases = cases.sort_values("score", ascending=outcome == "not detected", kind="stable")
     cases = cases.assign(rank=cases.groupby("class").cumcount()).sort_values("rank", kind="stable")
     return list(dict.fromkeys(cases["image"]))[:count]
 
 
 def crosses(table: pd.DataFrame, image: str) -> list[tuple[float, float, str]]:
-    """(x, y, label) of each class announced: "the most confident location per object per class"."""
+    """(x, y, label) of each class detected: "the most confident location per object per class"."""
     rows = table[(table["image"] == image) & (table["score"] > 0)]
     columns = rows[["x", "y", "class", "probability"]]
     return [(x, y, f"{name} {p:.2f}") for x, y, name, p in columns.itertuples(index=False)]
@@ -180,8 +180,8 @@ def card(table: pd.DataFrame, dataset: Dataset, image: str, outcome: str) -> tup
     """(picture with its crosses, caption) for one image that shows `outcome`."""
     names = names_with(table, image, outcome)
     points = crosses(table, image)
-    missed = boxes(dataset, image, names) if outcome in ("missed place", "not announced") else []
-    labels = ", ".join(dict.fromkeys(label for *_, label in points)) or "nothing announced"
+    missed = boxes(dataset, image, names) if outcome in ("wrong location", "not detected") else []
+    labels = ", ".join(dict.fromkeys(label for *_, label in points)) or "nothing detected"
     body = pictures.with_points(
         picture(image, dataset), points, f"Picture {image}; crosses: {labels}", 360, missed
     )

@@ -28,7 +28,8 @@ SIGNS = {True: "✓", False: "✗", None: "?"}
 
 def scoreboard(judged: list[Judged]) -> Html:
     """The landing page's table: claim, the paper's words and numbers, evidence, verdict."""
-    texts = (("the paper's claim", PAPER), ("real photographs", REAL), ("scenes", GENERATED), ("verdict", ""))
+    texts = (("the paper's claim", PAPER), ("real photographs", REAL),
+             ("scenes (generated pictures)", GENERATED), ("verdict", ""))  # fmt: skip
     rows = []
     for one in judged:
         claim = one.claim
@@ -79,7 +80,7 @@ def _evidence(several: tuple[Evidence, ...]) -> str:
 
 
 def _data(evidence: Evidence) -> str:
-    return evidence.layout.upper() if evidence.decides else f"beside it, {evidence.layout.upper()}"
+    return evidence.layout.upper() if evidence.decides else f"for information, {evidence.layout.upper()}"
 
 
 def tally(judged: list[Judged]) -> Text:
@@ -106,9 +107,9 @@ def margins() -> list[str]:
     """The sizes on which the rules stand, with their reasons in the paper's own numbers."""
     return [
         f"*No significant benefit* (C6, C15): less than {claims.NO_BENEFIT:g} points; the paper calls 0.7 points (I and J on "
-        f"COCO) none. In location {claims.NO_BENEFIT_LOCATION:g}, as its own I is 1.7 above J there.",
-        f"*On par*, *comparable* (C9, C14): within {claims.ON_PAR:g} points; the paper's J and L differ by 0.3 in location.",
-        f"*Far above* (C8): more than {claims.FAR_ABOVE:g} points; the paper's J is 23.6 and 22.1 above K.",
+        f"COCO) none. In localization {claims.NO_BENEFIT_LOCATION:g}, as its own I is 1.7 above J there.",
+        f"*On par*, *comparable* (C9, C14): within {claims.ON_PAR:g} points; the paper's J and L differ by 0.3 in localization.",
+        f"*Far above* (C8): more than {claims.FAR_ABOVE:g} points of localization mAP; the paper's J is 23.6 and 22.1 above K.",
         f"*About x points* (C4, C5): a gain beyond doubt, of {claims.ABOUT[0]:g} to {claims.ABOUT[1]:g} times x.",
         "*Falls steeply* (C12): less than half is left; in the paper 27%.",
     ]

@@ -1,4 +1,4 @@
-"""What if we had measured otherwise? The same tables of predictions under other rules.
+"""The same tables of predictions under other rules of measuring.
 
 Every function takes our own tables (with label and distance) and needs no data set. Values are means over seeds.
 """
@@ -50,7 +50,7 @@ def scored(runs: tuple[Run, ...], ranking: str = "score", mapping: str = "stretc
 
 
 def mean_ap(several, location: bool, definition: str = "voc2010", tolerance: float = TOLERANCE, zero: int = 0) -> float:
-    """mAP (0..1) over seeds; NaN where there are none or no locations. zero: what label 0 counts as (0: dropped)."""
+    """mAP (0..1), mean over seeds; NaN where there are none or no locations. zero: what label 0 counts as (0: dropped)."""
     values = []
     for s in several.values():
         hits = s.hits(tolerance) if location else None
@@ -71,7 +71,8 @@ def _cell(value: float, column: Column, system: str, reference: float = np.nan) 
 
 def _table(columns: list[Column], systems, choices: dict, value, caption: str, name: str, locations=(False, True)) -> Html:
     """Rows: system and metric by choice; `value(column, system, location, choice)` -> mAP; moves against the first."""
-    heads = [[("", 1, ""), *((tables.head(column), len(choices), column.source) for column in columns)], [("", 1, "")]]
+    heads = [[("data", 1, "")], [("system", 1, "")]]
+    heads[0] += [(tables.heading(column), len(choices), column.source) for column in columns]
     heads[1] += [(text, 1, column.source) for column in columns for text in choices.values()]
     rows = []
     for system in systems:
@@ -82,7 +83,7 @@ def _table(columns: list[Column], systems, choices: dict, value, caption: str, n
             for column in columns:
                 found = [value(column, system, location, choice) for choice in choices]
                 cells += [_cell(v, column, system, found[0]) for v in found]
-            what = "location" if location else "classification"
+            what = "localization" if location else "classification"
             rows.append((f"{METHODS[system]}<br><small>{what}</small>", cells))
     return tables.table(heads, rows, caption, name)
 
@@ -93,12 +94,12 @@ def definitions_table(columns: list[Column]) -> Html:
     def value(column, system, location, definition):
         return mean_ap(scored(tuple(column.runs(system))), location, definition)
 
-    caption = "mAP, %, by definition of average precision; below: the move against the number of record (left), points."
+    caption = "mAP, %, by definition of average precision; below: the difference to the book's own definition (left), points."
     return _table(columns, SYSTEMS, DEFINITIONS, value, caption, "definitions")
 
 
 def points_table(columns: list[Column]) -> Html:
-    """Location mAP of weak supervision by mapping of the point and by ranking score; and J minus K under each."""
+    """mAP of weak supervision by mapping of the point and by ranking score."""
     choices = {(m, r): f"{m}, {'mean' if r == 'score' else 'max'}" for m in MAPPINGS for r in RANKINGS}
 
     def value(column, system, location, choice):
@@ -106,7 +107,7 @@ def points_table(columns: list[Column]) -> Html:
         lacking = not all(_has(run, ranking, mapping) for run in column.runs(system))
         return np.nan if lacking else mean_ap(scored(tuple(column.runs(system)), ranking, mapping), location)
 
-    caption = "mAP, %, of weak supervision by mapping of cells to pixels and by ranking score; below: the move, points."
+    caption = "mAP, %, of weak supervision by mapping of cells and by ranking score; below: the difference to the first, points."
     return _table(columns, ("weak_sup",), choices, value, caption, "points")
 
 
@@ -123,12 +124,12 @@ def labels_table(columns: list[Column]) -> Html:
     def value(column, system, location, zero):
         return mean_ap(scored(tuple(column.runs(system))), location, zero=zero)
 
-    caption = "mAP, %, by what label 0 counts as; below: the move against dropping it, points. Scenes may have no such label."
+    caption = "mAP, %, by what label 0 counts as; below: the difference to dropping it, points. Scenes may have no such label."
     return _table(columns, SYSTEMS, LABELS, value, caption, "labels")
 
 
 def tolerance_curves(column: Column) -> dict[str, pd.Series]:
-    """Location mAP (0..1) by tolerance, for each system with locations; the last tolerance is infinite."""
+    """Localization mAP (0..1) by tolerance, for each system with locations; the last tolerance is infinite."""
     out = {}
     for system, letter in SHOWN.items():
         several = scored(tuple(column.runs(system)))
@@ -139,7 +140,7 @@ def tolerance_curves(column: Column) -> dict[str, pd.Series]:
 
 
 def order_sentences(columns: list[Column]) -> list[str]:
-    """For each source: is weak supervision above the centre at every tolerance?"""
+    """For each source: is weak supervision above center prediction at every tolerance?"""
     lines = []
     for column in columns:
         pair = column.load_pair("weak_sup", "center")

@@ -4,12 +4,14 @@ Three sources are kept apart everywhere by colour and by words: the paper, photo
 """
 
 import html
+import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
-from wsl.evaluation.evaluate import Measure
+from wsl.evaluation.evaluate import METRICS, Measure
 from wsl.evaluation.runs import GENERATED, REAL, Run
 from wsl.findings import paper, reasons
 from wsl.findings.results import METHODS, Column, Result, difference, drops
@@ -58,7 +60,7 @@ def links(columns: list[Column]) -> str:
     return "Runs: " + ", ".join(dict.fromkeys(link(column) for column in columns if column.runs("weak_sup"))) + "."
 
 
-def head(column: Column) -> str:
+def heading(column: Column) -> str:
     """ "real photographs: VOC 2007 sample, 1,312 photographs (recorded run)"."""
     result = next(filter(None, (column.load(s) for s in ("weak_sup", "full_images"))), None)
     made = "recorded run" if result and result.run.recorded else "run just now"
@@ -76,7 +78,7 @@ def say_difference(a: Result | None, b: Result | None, metric: str, a_name: str,
         missing = a_name if a is None else b_name
         return f"No run of {missing} is there to compare."
     d = difference(a, b, metric)
-    what = "classification" if metric == "classification" else "location"
+    what = METRICS[metric]
     verdict = "above" if d.low > 0 else "below" if d.high < 0 else "not distinguishable from"
     x, y = (f'<a href="{href(one.run)}">{100 * getattr(one, metric).value:.1f}</a>' for one in (a, b))
     return (
@@ -92,7 +94,7 @@ def say_differences(columns: list[Column], a: str, b: str, metric: str) -> list[
 
 
 def say_drops(columns: list[Column], classes: tuple[str, ...]) -> list[str]:
-    """How much more `classes` lose from naming to placing than the others do, a sentence a column with runs."""
+    """How far localization AP lies below classification AP in `classes` and in the others, a sentence a column with runs."""
     lines = []
     for result in filter(None, (column.load("weak_sup") for column in columns)):
         drop = drops(result)
@@ -178,44 +180,39 @@ def paper_cell(value: float) -> Cell:
 
 
 def table(heads, rows, caption: str, name: str) -> Html:
-    """An HTML table in the book's style, the same bytes for the same numbers.
+    """A table of the book, laid out by pandas' Styler: the same bytes for the same numbers.
 
     `heads`: one list a header row of (text, span, source); the first column of every row is its header.
     `rows`: list of (row header, [Cell, ...]).
     """
-    out = [f'<div style="overflow-x:auto" tabindex="0"><table class="dataframe wsl-table" id="{name}">']
-    out.append(f"<caption>{caption}</caption><thead>")
-    for row in heads:
-        cells = "".join(
-            f'<th scope="{"colgroup" if span > 1 else "col"}" colspan="{span}"{_class(source)}>{text}</th>'
-            for text, span, source in row
-        )
-        out.append(f"<tr>{cells}</tr>")
-    out.append("</thead><tbody>")
-    for header, cells in rows:
-        tds = "".join(f"<td{_class(c.source, c.left)}{_title(c.title)}>{c.text}</td>" for c in cells)
-        out.append(f'<tr><th scope="row">{header}</th>{tds}</tr>')
-    return Html("\n".join([*out, "</tbody></table></div>"]))
+    groups = [[k for k, (_, span, _) in enumerate(row[1:], 1) for _ in range(span)] for row in heads]
+    columns = pd.MultiIndex.from_arrays(groups, names=[row[0][0] for row in heads])
+    columns = columns if len(heads) > 1 else columns.get_level_values(0)
 
+    def of_cells(value: Callable[[Cell], str]) -> pd.DataFrame:
+        return pd.DataFrame([[value(cell) for cell in cells] for _, cells in rows], columns=columns, dtype=object)
 
-def _class(source: str, left: bool = False) -> str:
-    names = " ".join(filter(None, ("left" if left else "", CSS[source])))
-    return f' class="{names}"' if names else ""
-
-
-def _title(text: str) -> str:
-    return f' title="{html.escape(text)}"' if text else ""
+    style = of_cells(lambda c: c.text).style.set_uuid(name).set_caption(caption)
+    style = style.set_td_classes(of_cells(lambda c: f"{'left' * c.left} {CSS[c.source]}".strip()))
+    style = style.set_tooltips(of_cells(lambda c: html.escape(c.title)), as_title_attribute=True)
+    style = style.set_table_attributes('class="dataframe wsl-table"').format_index(lambda k: rows[k][0])
+    for level, row in enumerate(heads):
+        texts = [f'<span class="head {CSS[source]}">{text}</span>' if source else text for text, _, source in row]
+        style = style.format_index(lambda k, texts=texts: texts[k], level=level, axis="columns")
+    own = r'<style.*?</style>\s*| id="T_[^"]*"| class="(?:col|row)_heading[^"]*"|(?<=class=")data row\d+ col\d+ ?'
+    body = re.sub(own, "", style.to_html(), flags=re.S)  # names of cells that no style of ours refers to
+    return Html(f'<div style="overflow-x:auto" tabindex="0" id="{name}">{body}</div>')
 
 
 def table2(voc: list[Column], coco: list[Column], metric: str) -> Html:
     """One half of Table 2 (`metric`: "classification" or "location"): paper | real photographs | scenes."""
     printed, k = paper.table2(), 0 if metric == "classification" else 1
     groups = [("voc", "Pascal VOC", voc), ("coco", "Microsoft COCO", coco)]
-    heads = [[("", 1, "")], [("setup", 1, "")]]
+    heads = [[("data", 1, "")], [("setup", 1, "")]]
     for short, name, columns in groups:
         heads[0].append((name, 1 + len(columns), ""))
         heads[1].append((f"paper: {'VOC 2012' if short == 'voc' else 'COCO 2014'} validation", 1, PAPER))
-        heads[1] += [(head(column), 1, column.source) for column in columns]
+        heads[1] += [(heading(column), 1, column.source) for column in columns]
     rows = []
     for letter, systems in TABLE2_SYSTEMS.items():
         system, cells = systems[k], []
@@ -238,12 +235,12 @@ def table2(voc: list[Column], coco: list[Column], metric: str) -> Html:
 def table1(columns: list[Column]) -> Html:
     """Table 1 with classes as rows: the paper's A to G, then our B, F and G on each data set."""
     printed = paper.table1()
-    heads = [[("", 1, ""), ("paper: VOC 2012 test", len(printed), PAPER)], [("class", 1, "")]]
+    heads = [[("data", 1, ""), ("paper: VOC 2012 test", len(printed), PAPER)], [("class", 1, "")]]
     heads[1] += [(f"{row}<br><small>{html.escape(printed.loc[row, 'method'])}</small>", 1, PAPER) for row in printed.index]
     results = []
     for column in columns:
         source = column.source
-        heads[0].append((f"{head(column)}<br><small>not comparable with the test column</small>", 3, source))
+        heads[0].append((f"{heading(column)}<br><small>not comparable with the test column</small>", 3, source))
         for row, system in TABLE1_SYSTEMS.items():
             heads[1].append((f"{row}<br><small>{METHODS[system]}</small>", 1, source))
             results.append((source, column.load(system)))
@@ -271,8 +268,8 @@ def class_cell(source: str, result: Result | None, name: str, metric: str = "cla
 
 
 def drop_table(columns: list[Column], count: int) -> Html:
-    """The classes that lose most from naming to placing, for each source."""
-    heads = [[("", 1, ""), *((head(column), 1, column.source) for column in columns)]]
+    """The classes whose localization AP lies furthest below their classification AP, for each source."""
+    heads = [[("rank", 1, ""), *((heading(column), 1, column.source) for column in columns)]]
     results = [(column.source, column.load("weak_sup")) for column in columns]
     rows = []
     for rank in range(count):
@@ -285,10 +282,10 @@ def drop_table(columns: list[Column], count: int) -> Html:
             name = drop.index[rank]
             ap, place = (100 * m.classes.loc[name, "ap"] for m in (result.classification, result.location))
             low, high = (100 * result.location.classes.loc[name, end] for end in ("low", "high"))
-            title = f"classification AP {ap:.1f}, location AP {place:.1f} (95% interval {low:.1f} to {high:.1f})"
+            title = f"classification AP {ap:.1f}, localization AP {place:.1f} (95% interval {low:.1f} to {high:.1f})"
             cells.append(Cell(f'{html.escape(name)} <a href="{href(result.run)}">−{drop.iloc[rank]:.1f}</a>', source, title))
         rows.append((f"{rank + 1}.", cells))
-    return table(heads, rows, "Classification AP minus location AP, points: the largest drops.", "drops")
+    return table(heads, rows, "Classification AP minus localization AP, points: the largest drops.", "drops")
 
 
 def difference_cell(pair: tuple[Result, Result] | None, metric: str, source: str) -> Cell:
@@ -305,20 +302,20 @@ def answer_table(columns: list[Column]) -> Html:
     """The landing page's summary: the paper's two findings, each as a pair of rows of Table 2."""
     printed = paper.table2()
     pairs = [
-        ("Names what is there: whole image", "full_images", "classification", "H"),
-        ("Names what is there: search, labels only", "weak_sup", "classification", "J"),
-        ("Points at it: centre of the image", "center", "location", "K"),
-        ("Points at it: search, labels only", "weak_sup", "location", "J"),
+        ("Classification, the whole image at once: H. full images", "full_images", "classification", "H"),
+        ("Classification, sliding window: J. weak supervision", "weak_sup", "classification", "J"),
+        ("Localization, always the image center: K. center prediction", "center", "location", "K"),
+        ("Localization, best-scoring position: J. weak supervision", "weak_sup", "location", "J"),
     ]
     heads = [[("mean average precision, %", 1, ""), ("paper: VOC 2012 validation", 1, PAPER)]]
-    heads[0] += [(head(column), 1, column.source) for column in columns]
+    heads[0] += [(heading(column), 1, column.source) for column in columns]
     rows = []
     for label, system, metric, letter in pairs:
         cells = [paper_cell(printed.loc[letter, f"{metric}_voc"])]
         for column in columns:
             cells.append(replace(cell(column.load(system), metric), source=column.source))
-        rows.append((f"{label} <small>({letter})</small>", cells))
-    return table(heads, rows, "The answer so far. Each number links to the run that made it.", "answer")
+        rows.append((label, cells))
+    return table(heads, rows, "The two main comparisons. Each number links to the run that made it.", "answer")
 
 
 def runs_table(runs: list[Run], caption: str, name: str) -> Html:

@@ -1,4 +1,4 @@
-"""The drawings of the generated scenes: rendered, dressed (hue, shade, tilt) and pasted with their shadows.
+"""The drawings of the generated scenes: rendered, varied in hue, shade and tilt, and pasted with their shadows.
 
 They come from packages that install from PyPI, so that no network is needed besides:
 

@@ -1,10 +1,10 @@
 """Generated scenes: data that the study carries in itself, drawn by code, written in the official layouts.
 
-A scene is a place (sea, road, kitchen, ...), 1 to 6 objects of labelled classes that mostly belong there,
-and 4 to 10 things that belong to no class, with shadows, occlusion and truncation at the border. Four
-objects out of five are shown by a usual drawing of their class, one by an unusual one
-(`classes.toml`), so that "objects of usual appearance are localised earlier" (Figure 1 of the paper)
-can be measured. The code that reads real data reads these too:
+A scene is a place (sea, road, kitchen, ...) with 1 to 6 objects of labelled classes that mostly belong there,
+and 4 to 10 objects that belong to no class, with shadows, occlusion and truncation at the border. Four
+objects out of five are shown by a usual drawing of their class, the fifth by an unusual one
+(`classes.toml`), so that the claim in the caption of the paper's Figure 1, that objects of usual appearance are
+discovered earlier, can be measured. The code that reads real data reads these too:
 
 * ``voc``: ``ROOT/VOCdevkit/VOCscenes/{JPEGImages,Annotations,ImageSets/Main}``, the year being called "scenes";
   ``<pose>`` says ``usual`` or ``unusual``; small, faint or mostly hidden objects are ``difficult``.
@@ -51,7 +51,7 @@ CROWDS = 0.03  # share of COCO-layout pictures with a flock of one class
 MIN_LABELLED = 20  # visible pixels below which an object is not annotated at all
 
 
-# ------------------------------------------------------------------------------------------------ what there is
+# ------------------------------------------------------------------------------------------------ the classes
 
 
 @cache
@@ -124,7 +124,7 @@ def _place(rng, layout) -> tuple[dict, dict]:
 
 
 def _plan(rng, layout, known, place, size) -> list[dict]:
-    """What is drawn, how large and tilted; nothing is placed yet."""
+    """The objects to draw, with their sizes and tilts; they have no positions yet."""
     names = list(known)
     here = {n: p for n, p in place["classes"].items() if n in known} or dict.fromkeys(names, 1)
     local = np.array([here.get(n, 0) for n in names], float)
@@ -135,7 +135,7 @@ def _plan(rng, layout, known, place, size) -> list[dict]:
         name = names[rng.choice(len(names), p=local) if fits else rng.integers(len(names))]
         longest = _log_uniform(rng, known[name].get("scale", "medium")) * size
         plan.append(_object(rng, known, name, longest))
-        if rng.random() < 0.12:  # its like stands by, so that a class often comes in numbers
+        if rng.random() < 0.12:  # a second object of the class: those of one class often stand together
             plan.append(_object(rng, known, name, longest * rng.uniform(0.6, 1.0)))
     if layout == "coco" and rng.random() < CROWDS:
         longest = size * rng.uniform(0.035, 0.06)
@@ -145,7 +145,7 @@ def _plan(rng, layout, known, place, size) -> list[dict]:
 
 
 def _object(rng, known, name, longest) -> dict:
-    """An object of a class: drawing, tilt in degrees, where it stands."""
+    """An object of a class: its drawing, its tilt in degrees, and whether it belongs on the ground or in the air."""
     c = known[name]
     pose = "usual" if rng.random() < USUAL else "unusual"
     return {
@@ -160,7 +160,7 @@ def _object(rng, known, name, longest) -> dict:
 
 
 def _stranger(rng, known, place, size) -> dict:
-    """A thing of no class of the layout: one that fits the place, one of COCO's classes in a VOC scene, or any."""
+    """An object of no class of the layout: one that fits the place, one of a COCO class in a VOC scene, or any other."""
     kind, table = rng.random(), _table()
     foreign = {n: c for n, c in table["classes"].items() if n not in known and not c.get("voc_lookalike")}
     if kind < 0.5:
@@ -186,9 +186,9 @@ def _log_uniform(rng, scale: str) -> float:
 
 
 def _settle(rng, plan, horizon, w, h) -> list[dict]:
-    """Gives every object its centre (cx, cy) where it overlaps little; what finds no room is left out.
+    """Give every object a centre (cx, cy) where it overlaps the others little, and leave out those that find no room.
 
-    Sorted from far to near.
+    The result is sorted from far to near.
     """
     settled: list[dict] = []
     flock = (rng.uniform(0.25, 0.75) * w, rng.uniform(0.3, 0.8) * h)
@@ -212,16 +212,17 @@ def _settle(rng, plan, horizon, w, h) -> list[dict]:
 
 
 def _spot(rng, s, place, cut, horizon, w, h) -> tuple[float, float]:
-    """A centre for an object of `s` pixels: below the horizon what stands, the larger the nearer; above what flies.
+    """A centre (x, y) for an object of `s` pixels.
 
-    With `cut`, at the border.
+    Objects on the ground lie below the horizon, larger ones nearer to the viewer; objects in the air lie above it. With
+    `cut` the object lies across the border of the picture.
     """
     if cut:
         edge = rng.integers(3)  # left, right, below
         cx = (rng.uniform(-0.15, 0.22) * s, w - rng.uniform(-0.15, 0.22) * s, rng.uniform(0, w))[edge]
         upper = rng.uniform(horizon - 0.2 * s, max(h - 0.5 * s, horizon))
         return cx, h - rng.uniform(0.0, 0.2) * s if edge == 2 else upper
-    half = 0.54 * s  # tilted, it is a little longer
+    half = 0.54 * s  # a tilted drawing is a little longer
     cx = rng.uniform(min(half, 0.5 * w), max(w - half, 0.5 * w))
     low, high = half, h - half
     if high <= low:
@@ -244,7 +245,7 @@ def _overlap(a: dict, b: dict) -> float:
 
 
 def _render(rng, plan, backdrop, light, known, layout) -> Scene:
-    """Paints the plan from back to front; boxes come from the pixels that remain visible."""
+    """Paint the plan from back to front; boxes come from the pixels that remain visible."""
     canvas = backdrop.pixels  # (3, H, W)
     h, w = canvas.shape[1:]
     owner = np.full((h, w), -1, np.int16)  # the topmost object of each pixel
@@ -295,7 +296,7 @@ def _box(mask) -> tuple[int, int, int, int]:
 
 
 def _finish(rng, canvas) -> np.ndarray:
-    """Exposure, vignette, the blur and the grain of a lens and a sensor: (H, W, 3) uint8."""
+    """The picture as a camera would take it, with exposure, vignette, blur and grain: (H, W, 3) uint8."""
     h, w = canvas.shape[1:]
     y, x = (np.linspace(-1, 1, n, dtype=np.float32) for n in (h, w))
     vignette = 1 - np.float32(rng.uniform(0.02, 0.1)) * (x**2 + y[:, None] ** 2)

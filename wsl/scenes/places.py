@@ -65,7 +65,7 @@ def _resize(values: np.ndarray, shape) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Backdrop:
-    """A painted place: pixels (3, H, W) float32; row of the horizon, below which things stand; colour of its air."""
+    """A painted place: its pixels (3, H, W) float32, the row of its horizon, below which objects stand, and its colour of air."""
 
     pixels: np.ndarray
     horizon: int

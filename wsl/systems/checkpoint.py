@@ -22,19 +22,24 @@ from wsl.profile import Profile
 FORMAT = 2  # of the checkpoint; counted up where what the same settings train changes, too
 
 
+def settings(profile: Profile, system: str, seed: int) -> dict:
+    """The part of a training's identity that is known without its data: what was asked for, as JSON values."""
+    values = profile.system_settings(system).values()
+    unused = ("val", "test_scales", "generate") + (() if system == "rcnn" else ("proposal_side", "proposals"))
+    about = {key: value for key, value in values.items() if key not in unused}
+    return json.loads(json.dumps({"format": FORMAT, "system": system, "seed": seed} | about))  # lists, as a file gives them back
+
+
 def identity(profile: Profile, system: str, seed: int, features: Features) -> dict:
-    """All that the head of (system, seed) depends on, as JSON values. `features`: of the profile's training images."""
-    about = profile.system_settings(system).values() | {
-        "format": FORMAT,
-        "system": system,
-        "seed": seed,
+    """All that the head of (system, seed) depends on. `features`: of the profile's training images."""
+    return settings(profile, system, seed) | {
         "annotations_sha256": features.dataset.digest(),
         "pictures_sha256": _digest(features.dataset.files),
         "weights_sha256": features.trunk.weights_sha256,
         "engine": features.trunk.engine.name,
         "arithmetic": features.trunk.arithmetic,
+        "device": features.trunk.device.type,
     }
-    return json.loads(json.dumps(about))  # lists in place of tuples, as a file gives them back
 
 
 def _digest(files: tuple[Path, ...]) -> str:
@@ -49,7 +54,7 @@ def _digest(files: tuple[Path, ...]) -> str:
 
 
 def differences(kept: dict, wanted: dict) -> str:
-    """What differs between two identities, in words; empty if they are the same."""
+    """What differs between two identities, in words."""
     keys = [key for key in sorted({*kept, *wanted}) if kept.get(key) != wanted.get(key)]
     return ", ".join(
         key if key.endswith("sha256") else f"{key} = {kept.get(key)!r}, now {wanted.get(key)!r}" for key in keys
@@ -62,17 +67,24 @@ def head_is_of(path: Path, about: dict) -> bool:
         with safe_open(path, "pt") as file:
             kept = json.loads(file.metadata()["about"])["identity"]
     except (SafetensorError, TypeError, KeyError, ValueError):
-        return _is_same(path, None, about)
+        kept = None
     return _is_same(path, kept, about)
 
 
-def _is_same(path: Path, kept: dict | None, about: dict) -> bool:
+def _is_same(path: Path, kept: dict | None, about: dict, quiet: bool = False) -> bool:
     """Whether the identity in a file is the wanted one; None: there is none that can be read."""
-    different = "" if kept is None else differences(kept, about)
-    if kept is None or different:
-        why = f"is of another training ({different})" if different else "is cut off or of another form"
+    if kept != about and not quiet:
+        why = "is cut off or of another form" if kept is None else f"is of another training ({differences(kept, about)})"
         print(f"{path}: {why}; the training starts afresh", file=sys.stderr)
     return kept == about
+
+
+def check_settings(path: Path, about: dict, profile: Profile, system: str, seed: int) -> None:
+    """Refuse a head (`about`: what its file says) that was trained with other settings than the manifest would state."""
+    wanted = settings(profile, system, seed)
+    kept = {key: value for key, value in about.get("identity", {}).items() if key in wanted}
+    if different := differences(kept, wanted) if kept else "it does not say which":
+        raise StudyError(f"{path}: was trained with other settings ({different}); train it anew with `wsl train`")
 
 
 def save_checkpoint(path: Path, about: dict, epoch: int, losses: list[float], parts: dict) -> None:
@@ -82,10 +94,10 @@ def save_checkpoint(path: Path, about: dict, epoch: int, losses: list[float], pa
         torch.save({"identity": about, "epoch": epoch, "losses": losses, **state}, temporary)
 
 
-def load_checkpoint(path: Path, about: dict, parts: dict, device: torch.device) -> tuple[int, list[float]]:
+def load_checkpoint(path: Path, about: dict, parts: dict, device: torch.device, quiet: bool) -> tuple[int, list[float]]:
     """Restore `parts` after the last whole epoch of this very training; returns that epoch and the losses so far.
 
-    (0, []) and nothing restored where there is none; in words, where it is another training's or cannot be read.
+    (0, []) and nothing restored where there is none; in words unless `quiet`, where it is another training's or unreadable.
     """
     if not path.is_file():
         return 0, []
@@ -94,7 +106,7 @@ def load_checkpoint(path: Path, about: dict, parts: dict, device: torch.device) 
         kept = state["identity"]
     except Exception:  # cut off, empty, an older form: each has its own error types, with the same remedy
         state, kept = {}, None
-    if not _is_same(path, kept, about):
+    if not _is_same(path, kept, about, quiet):
         return 0, []
     for name, part in parts.items():
         part.load_state_dict(state[name])

@@ -1,14 +1,19 @@
 """Predicting the extent of objects from WEAK SUP's score maps (Section 6).
 
 "We have implemented a simple extension of our method that aggregates CNN scores within selective search object
-proposals" gives the paper 11.74 / 27.47 / 43.54 detection mAP at IoU 0.5 / 0.3 / 0.1, and no word on how. Here the
-score maps of all test scales, stretched to the finest one, are averaged; a proposal's score is computed from the mean
-of that map inside it; overlapping proposals of a class are suppressed.
+proposals" gives the paper a detection mAP of 11.74 / 27.47 / 43.54 at IoU 0.5 / 0.3 / 0.1; it does not say how scores are
+aggregated. Here the score maps of all test scales, stretched to the finest one, are averaged; a proposal's score is
+computed from the mean of that map inside it; overlapping proposals of a class are suppressed.
 
-How to aggregate was chosen on training images, of which the network knows the labels, not the boxes. Detection mAP at
-IoU 0.5 / 0.3 / 0.1 on 350 of the VOC 2007 sample, three scales: `mean` 1.2 / 4.3 / 11.6, `positive` 11.4 / 24.4 / 37.8,
-`ring` of 1.5 sides 14.2 / 26.7 / 36.7. On 200 of them, rings of 1.5, 2 and 3 sides: 12.7 / 28.3 / 40.5, 11.5 / 28.5 /
-44.8 (chosen: the best mean of the three) and 10.4 / 23.6 / 42.2.
+The way of aggregating was chosen on training images of the VOC 2007 sample, of which the network knows the labels but not
+the boxes. The chosen ring has the best mean of the three values. Detection mAP at IoU 0.5 / 0.3 / 0.1:
+
+    350 images, three scales     `mean`                        1.2 /  4.3 / 11.6
+                                 `positive`                   11.4 / 24.4 / 37.8
+                                 `ring` of 1.5 sides          14.2 / 26.7 / 36.7
+    200 of them                  `ring` of 1.5 sides          12.7 / 28.3 / 40.5
+                                 `ring` of 2 sides (chosen)   11.5 / 28.5 / 44.8
+                                 `ring` of 3 sides            10.4 / 23.6 / 42.2
 """
 
 from __future__ import annotations

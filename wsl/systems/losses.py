@@ -78,7 +78,7 @@ class PatchLoss:
 
     def __call__(self, model: nn.Module, maps: Tensor, batch: Batch) -> Tensor:
         f = self.features
-        # one stream of draws a picture: the same patches however many processes share the mini-batch
+        # a stream of draws for each picture: the same patches however many processes share the mini-batch
         draws = [np.random.default_rng([self.seed, batch.epoch, 1 + image]) for image in batch.images]
         cells, labels = sample_patches(f.dataset, batch.images, batch.side, f.canvas, f.trunk, draws)
         return patch_loss(model, maps, cells.to(maps.device), labels.to(maps.device), batch.dropout)

@@ -2,13 +2,14 @@
 
 A cell of the feature map at scale s stands for the square patch around its centre that the trunk sees as one input:
 224 / s pixels of the canvas. It is a positive patch of a class if it covers one of its objects well enough (Oquab
-2014, Section 3.3): |P and B| >= 0.2 |P| and |P and B| >= 0.6 |B|, and does so for one class only. Patches for which
-neither holds are background: negative for every class. Half of the patches that train are positive, as far as an image
-has any.
+2014, Section 3.3): |P and B| >= 0.2 |P| and |P and B| >= 0.6 |B|, and if this holds for that class alone; a patch
+for which it holds with several classes is left unlabelled for all of them. A patch for which neither condition holds is
+background: negative for every class. Half of the patches of an image that train are positive, as far as it has any.
 
-Where one of the two holds, the patch is left unlabelled for that class: at the training scales many an object is too
-small or too large to be any patch's positive, and Oquab 2014's finer scales are not there to make up for it. (Trained on
-600 training images of the VOC 2007 sample, judged on 350 others: mAP 88.9, location 81.6; as background: 87.4, 78.8.)
+Where only one of the two conditions holds, the patch is left unlabelled for that class: at the training scales many
+objects are too small or too large to give any positive patch, and the finer scales of Oquab 2014 are not there to make up
+for it. Trained on 600 training images of the VOC 2007 sample and evaluated on 350 others, this gives a classification mAP of
+88.9 and a localization mAP of 81.6; with such patches as background they are 87.4 and 78.8.
 
 Head, scales, loss (Eq. 1, one term a patch) and recipe are those of WEAK SUP, and so is testing (maximum over cells,
 mean over scales; Oquab 2014 sums powers of patch scores): the rows differ by supervision alone (D15).
@@ -28,15 +29,15 @@ from wsl.data.images import extent_on_canvas
 from wsl.network.model import multilabel_loss
 from wsl.network.trunk import Trunk
 
-PATCHES = 16  # a picture and step
-OF_PATCH, OF_OBJECT = 0.2, 0.6  # least share of the patch, and of the object, that they have in common
+PATCHES = 16  # drawn from each picture in a step
+OF_PATCH, OF_OBJECT = 0.2, 0.6  # least share of the patch, and of the object, that their overlap covers
 
 
 def patch_labels(dataset: Dataset, image: int, side: int, canvas: int, trunk: Trunk) -> tuple[np.ndarray, np.ndarray]:
     """Labels (K, n, m) int8 of the patch of each cell, and (n, m) bool: the cell's centre lies on the picture.
 
-    +1 positive, -1 not of the class, 0 left out of the loss: one condition holds, or the object is difficult or a crowd;
-    and all classes of a patch that is positive for several.
+    +1: positive. -1: not of the class. 0: left out of the loss, where only one condition holds, where the object is
+    difficult or a crowd, and for all classes of a patch that is positive for several.
     """
     size = tuple(int(v) for v in dataset.sizes[image])
     extent = extent_on_canvas(size, canvas)

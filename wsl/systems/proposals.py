@@ -11,8 +11,8 @@ segmentation. On 100 photographs of the VOC 2007 sample (one core; recall: boxes
     400 px, 150, 150  (default)       803        .937      0.46
     300 px, quality                  1927        .928      0.84
 
-The order in which OpenCV returns the boxes is random and follows no seed, their set is not: it is put into an
-order of its own, and reduced by a seeded draw where it is larger than `most`.
+OpenCV returns the same set of boxes every time, but in a random order that follows no seed. The boxes are therefore
+sorted, and reduced by a seeded draw where there are more than `most`.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ from wsl.data.images import on_canvas, read_image
 from wsl.files import whole_file
 from wsl.profile import Profile
 
-SMALLEST = 0.04  # shortest side of a proposal over the longest of the picture: 20 of 500 pixels, as R-CNN has it
-CHUNK = 500  # pictures between two files of an unfinished run, from which it goes on
+SMALLEST = 0.04  # shortest side of a proposal over the longest of the picture: 20 of 500 pixels, as in R-CNN
+CHUNK = 500  # pictures in each file that is kept while a run is unfinished, so that it can go on from there
 
 
 def selective_search(rgb: np.ndarray, longest: int = 300, most: int = 1000) -> np.ndarray:
@@ -134,5 +134,5 @@ def _read(path: Path, about: dict) -> Proposals | None:
             if json.loads((file.metadata() or {}).get("about", "null")) != about:
                 return None
             return Proposals(file.get_tensor("boxes"), file.get_tensor("offsets"))
-    except (SafetensorError, ValueError):  # cut off: made anew
+    except (SafetensorError, ValueError):  # the file was cut off: it is made again
         return None

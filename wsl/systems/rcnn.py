@@ -1,7 +1,7 @@
 """R-CNN*, system L of Table 2: one linear classifier a class on frozen features of selective-search proposals.
 
 After Girshick et al., "Rich feature hierarchies" (CVPR 2014), as the paper uses it: "only the most confident bounding
-box proposal per class and per image". The score of a class is that of its best proposal, its point the centre.
+box proposal per class and per image". The score of a class is that of its best proposal, and its point the centre of it.
 Positive regions: ground-truth boxes and proposals that overlap one at IoU >= 0.5; negative: IoU < 0.3; two rounds
 of hard negatives. Nothing is fine-tuned, and no box is regressed.
 
@@ -9,13 +9,23 @@ Regions are pooled from shared maps of the canvas (RoIAlign) into G x G cells, e
 nearest to the trunk's input (as in SPP-net, He et al. 2014). The classifier being linear, a proposal's score is the
 position-sensitive RoI pooling of score maps: a thousand proposals take milliseconds.
 
-Settings were chosen on training images of the VOC 2007 sample (600 to train, 350 to judge; mAP / location mAP after
-the hard negatives): grid 1 or 2, decay 0.01, s = 1.4: 80.3 / 74.6 or 82.3 / 75.3; grid 2, decay 0.03, 0.1 or 0.3:
-84.3 / 78.0, 85.2 / 80.0 or 85.8 / 80.3; decay 0.1 at s = 1: 86.9 / 81.3; at the best of five scales: 88.0 / 82.1; at
-the better of 0.7 and 1.4 (chosen): 88.8 / 82.2. Hard negatives help little: without them 89.2 / 83.0.
+Settings were chosen on training images of the VOC 2007 sample, 600 to train on and 350 to evaluate. Classification and
+localization mAP after the hard negatives:
 
-Against warped crops (`benchmarks/region_features.py`, 150 training images to train, 150 to judge): crops 86.4 / 74.7 at
-0.63 s an image, regions pooled as here 86.1 / 78.4 at 0.06 s. Maps without the averaging of D10 give 85.1 / 77.0.
+    grid    decay    s                             classification    localization
+    1       0.01     1.4                           80.3              74.6
+    2       0.01     1.4                           82.3              75.3
+    2       0.03     1.4                           84.3              78.0
+    2       0.1      1.4                           85.2              80.0
+    2       0.3      1.4                           85.8              80.3
+    2       0.1      1                             86.9              81.3
+    2       0.1      best of five                  88.0              82.1
+    2       0.1      better of 0.7, 1.4 (chosen)   88.8              82.2
+    the same, without hard negatives               89.2              83.0
+
+Regions cut out of the picture and warped to the trunk's input, as in the original, reach 86.4 and 74.7 at 0.63 s an image,
+regions pooled as here 86.1 and 78.4 at 0.06 s, and regions pooled from maps without the averaging of D10 85.1 and 77.0
+(`benchmarks/region_features.py`, 150 training images to train on and 150 to evaluate).
 """
 
 from __future__ import annotations
@@ -50,9 +60,9 @@ from wsl.systems.proposals import Proposals, keep_proposals
 
 GRID = 2  # cells of a pooled region along each side
 DECAY = 0.1  # of the standardised weights
-REGIONS = 60_000  # about so many proposals to begin with, and as many hard negatives a round at most
-PICTURES = 15_000  # at most so many train, which bounds memory to some 5 GiB
-SAMPLES = 2  # points a cell of a region and side
+REGIONS = 60_000  # proposals in the first round, about; and the most hard negatives in each later one
+PICTURES = 15_000  # pictures used in training at most, which bounds memory to about 5 GiB
+SAMPLES = 2  # points read along each side of a cell of a region
 ROUNDS = 2  # of hard negatives
 BATCH = 8
 
@@ -112,7 +122,7 @@ def region_labels(boxes: np.ndarray, dataset: Dataset, image: int) -> np.ndarray
 
 
 def first_regions(boxes: np.ndarray, labels: np.ndarray, count: int, draw: np.random.Generator) -> np.ndarray:
-    """Which proposals to begin with: up to `count`, half of them on objects."""
+    """The proposals of the first round, as indices: up to `count`, half of them on objects if there are enough."""
     on_object = (labels > 0).any(1)
     positive, negative = draw.permutation(np.flatnonzero(on_object)), draw.permutation(np.flatnonzero(~on_object))
     positive = positive[: count // 2]

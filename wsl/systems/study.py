@@ -14,7 +14,6 @@ import shlex
 import shutil
 import subprocess
 import time
-from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
@@ -34,15 +33,15 @@ from wsl.files import sha256, whole_file
 from wsl.network.arithmetic import instruction_set
 from wsl.network.engines import one_pool
 from wsl.network.features import Features
-from wsl.network.model import check_head, load_head
+from wsl.network.model import Adaptation, check_head, load_head
 from wsl.network.trunk import Trunk, load_trunk
 from wsl.profile import Profile, check_system, head_of, method_of, scores_of
-from wsl.systems.checkpoint import head_is_of, identity
+from wsl.systems.checkpoint import check_settings, head_is_of, identity
 from wsl.systems.evolve import epoch_readers, write_evolution
 from wsl.systems.extent import ExtentReader, write_extent
 from wsl.systems.predict import HeadReader, Tester, center_prediction, one_pass
 from wsl.systems.proposals import Proposals, keep_proposals
-from wsl.systems.rcnn import RegionReader, load_classifier, train_rcnn
+from wsl.systems.rcnn import RegionClassifier, RegionReader, load_classifier, train_rcnn
 from wsl.systems.train import Process, train
 
 # what a prediction depends on: a manifest says whether any of them differs from the commit
@@ -171,29 +170,31 @@ def predict_systems(
     return [folder(*target) for target in targets]
 
 
-def _checked_head(path: Path, features: Features, load: Callable = load_head):
-    """What `load` finds in a file, if it was trained on this trunk and for these classes."""
-    head, about = load(path)
+def _checked_head(profile: Profile, system: str, folder: Path, features: Features) -> Adaptation | RegionClassifier:
+    """The head in the folder of a run, if it is of this system, trunk and classes."""
+    path = folder / "head.safetensors"
+    head, about = load_classifier(path) if system == "rcnn" else load_head(path)
     check_head(path, about, features.trunk.name, features.trunk.weights_sha256, features.dataset.classes)
+    check_settings(path, about, profile, system, about["seed"])
     return head.to(features.trunk.device)
 
 
 def _reader(
     profile: Profile, system: str, folder: Path, features: Features, proposals: Proposals | None
 ) -> HeadReader | RegionReader:
-    """What gives the predictions table of a system, from the head in `folder`."""
-    path = folder / "head.safetensors"
+    """What gives the predictions table of a system, with the head in `folder`."""
+    head = _checked_head(profile, head_of(system), folder, features)
     if system == "rcnn":
-        return RegionReader(profile, features, proposals, _checked_head(path, features, load_classifier))
+        return RegionReader(profile, features, proposals, head)
     scales = () if method_of(system) == "full_images" else profile.system_settings(system).test_scales
-    return HeadReader(Tester(_checked_head(path, features), scales), features)
+    return HeadReader(Tester(head, scales), features)
 
 
 def _extent_reader(profile: Profile, folder: Path, features: Features, proposals: Proposals) -> ExtentReader:
     if not len(features.dataset.boxes):
         raise StudyError(f"{features.dataset.name}: has no boxes to compare with; choose a split that has")
     sides = [side_at(s, profile.canvas) for s in profile.test_scales]
-    return ExtentReader(features, _checked_head(folder / "head.safetensors", features), sides, proposals)
+    return ExtentReader(features, _checked_head(profile, "weak_sup", folder, features), sides, proposals)
 
 
 def training_code() -> str:

@@ -1,7 +1,8 @@
 """Training the adaptation layers from image labels (Section 4), and with masked pooling (Section 5).
 
 Each mini-batch of 16 pictures is seen at one scale. Runs under `torchrun` too: the mini-batch is shared out
-among the processes, so that any number of them takes the same steps.
+among the processes, so that any number of them takes the same steps: they average the gradients, and a loss is a mean
+over pictures, or over patches of which each picture has as many.
 """
 
 from __future__ import annotations
@@ -162,7 +163,8 @@ def train(
     """Train one head; returns it and the mean loss of each epoch.
 
     out: folder for `head.safetensors`, and for a checkpoint after each epoch from which an interrupted training
-    resumes. record: keep the head of every epoch in `out/epochs`, for Figure 1.
+    resumes; with other settings, pictures or network it starts afresh, in words.
+    record: keep the head of every epoch in `out/epochs`, for Figure 1.
     Every draw depends on `seed`, the epoch and, for patches, the picture; not on the number of processes.
     """
     about = about_head(profile, system, seed, features) if out is not None else {}
@@ -186,7 +188,7 @@ def train(
     done, losses = 0, []
     if out is not None:
         of_checkpoint = about["identity"] | {"record": record}  # `evolve` needs the heads of all epochs
-        done, losses = load_checkpoint(out / "checkpoint.pt", of_checkpoint, parts, device)
+        done, losses = load_checkpoint(out / "checkpoint.pt", of_checkpoint, parts, device, process.rank > 0)
 
     def keep(epoch: int) -> None:
         if record:
