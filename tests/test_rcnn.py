@@ -12,6 +12,7 @@ from wsl.data.geometry import Grid
 from wsl.profile import load_profile
 from wsl.systems import proposals, rcnn
 from wsl.systems.patches import patch_labels, sample_patches
+from wsl.systems.predict import one_pass
 from wsl.systems.proposals import keep_proposals, selective_search
 
 
@@ -124,7 +125,9 @@ def test_classifier_finds_coloured_squares(tmp_path):
     features.batches = lambda indices, sides: ([maps[list(batch)], finer[list(batch)]] for batch in indices)
     classifier, counts = rcnn.train_regions(profile, 0, features, [grid] * n, progress=False)
     assert len(counts) == rcnn.ROUNDS + 1
-    (df,) = rcnn.predict_regions(profile, features, [grid] * n, [classifier], progress=False)
+    reader = rcnn.RegionReader(profile, features, [grid] * n, classifier)
+    one_pass(features, [reader], progress=False)
+    df = reader.table()
     assert (df["distance"][df["label"] > 0] == 0).all()
     present, absent = (df["score"][df["label"] == v] for v in (1, -1))
     assert present.min() > absent.max()
@@ -149,3 +152,17 @@ def test_patch_labels_follow_oquab():
     assert difficult[0, 0, 0] == 0
     cells, sampled = sample_patches(dataset, np.array([0]), 100, 100, trunk, [np.random.default_rng(0)])
     assert cells.shape == (1, 16) and sampled.shape == (1, 2, 16) and (sampled[0, 0] > 0).sum() == 8
+
+
+def test_suppression_of_all_classes_at_once_is_that_of_each():
+    """Boxes of whole pixels, so that some overlaps are exactly at the threshold, and equal scores."""
+    from torchvision.ops import box_iou, nms
+
+    from wsl.systems.extent import KEPT, OVERLAP, best_apart
+
+    draw = torch.Generator().manual_seed(0)
+    corner, size = torch.randint(0, 60, (200, 2), generator=draw), torch.randint(4, 40, (200, 2), generator=draw)
+    boxes = torch.cat([corner, corner + size], 1).float()
+    scores = torch.randint(0, 50, (200, 30), generator=draw).float()
+    found = best_apart(scores, box_iou(boxes, boxes).double() > OVERLAP, KEPT)
+    assert [own.tolist() for own in found] == [nms(boxes, column, OVERLAP)[:KEPT].tolist() for column in scores.T]

@@ -15,6 +15,7 @@ from wsl.evaluation.predictions import ALTERNATIVES
 from wsl.evaluation.runs import read_run
 from wsl.profile import load_profile, profile_names
 from wsl.systems import plan, study
+from wsl.systems.data import make_data
 
 TINY = """
 title = "tiny scenes"
@@ -35,9 +36,8 @@ def tiny(tmp_path_factory):
     folder = tmp_path_factory.mktemp("study")
     (folder / "tiny.toml").write_text(TINY)
     profile, runs = load_profile(str(folder / "tiny.toml")), folder / "runs"
-    study.make_data(profile, runs)
-    study.train_system(profile, "full_images", 0, runs)
-    study.train_system(profile, "weak_sup", 0, runs, record=True)
+    make_data(profile, runs)
+    study.train_systems(profile, [("full_images", 0), ("weak_sup", 0)], runs)
     return profile, runs
 
 
@@ -78,10 +78,9 @@ def test_a_system_outside_the_profile_runs_to_its_end(tmp_path, capsys):
 
 
 def test_evolution_over_training(tiny):
-    from wsl.systems.evolve import evolve
-
     profile, runs = tiny
-    folder = evolve(profile, 0, runs)
+    study.predict_systems(profile, [], runs, evolve=0)
+    folder = runs / "tiny" / profile.trunk / "weak_sup" / "seed0"
     curve = pd.read_csv(folder / "evolution.csv")
     assert sorted(curve["epoch"].unique()) == [0, 1, 2]  # 0: before training
     found = pd.read_csv(folder / "discovery.csv", dtype={"image": str})
@@ -90,19 +89,17 @@ def test_evolution_over_training(tiny):
 
 def test_box_supervised_systems_and_extent(tiny, tmp_path):
     from wsl.evaluation.detection import REPORTED, SCORINGS
-    from wsl.systems.extent import IOUS, extent
+    from wsl.systems.extent import IOUS
 
     profile, runs = tiny
     profile = replace(profile, proposals=50)
-    for system in ("rcnn", "object_patches"):
-        study.train_system(profile, system, 0, runs)
-        assert study.is_trained(profile, system, 0, runs)
-    folders = study.predict_systems(profile, [("rcnn", 0), ("object_patches", 0)], runs)
-    (regions, manifest), (patches, _) = (read_run(folder) for folder in folders)
+    study.train_systems(profile, [("rcnn", 0), ("object_patches", 0)], runs)
+    folders = study.predict_systems(profile, [("rcnn", 0), ("object_patches", 0), ("weak_sup", 0)], runs, extent=0)
+    (regions, manifest), (patches, _), _ = (read_run(folder) for folder in folders)
     assert len(regions) == len(patches) == 8 * 20 and regions["distance"].notna().all()
     first, *later = manifest["training"]["regions"]
     assert 32 < first <= 32 * 50 + len(profile.dataset("train", runs).boxes) and later == sorted(later) and first <= later[0]
-    written = extent(profile, 0, runs)
+    written = folders[-1] / "extent.csv"
     ap = pd.read_csv(written)
     assert len(ap) == len(SCORINGS) * 20 * len(IOUS) and ap["ap"].dropna().between(0, 1).all()
     record = ap[ap["how"] == REPORTED]
@@ -111,19 +108,38 @@ def test_box_supervised_systems_and_extent(tiny, tmp_path):
     assert len(pd.read_csv(written.with_name("extent_samples.csv"))) == len(SCORINGS) * 1000
     mean = record.groupby("iou")["ap"].mean()
     assert mean.is_monotonic_decreasing and mean.iloc[0] > mean.iloc[-1]
-    study.predict_systems(profile, [("weak_sup", 0)], runs)
     assert (study.record_run(written.parent, tmp_path) / "extent.csv").read_bytes() == written.read_bytes()
 
 
-def test_a_head_of_another_training_is_trained_anew(tiny, capsys):
+def test_only_heads_that_are_missing_or_of_another_training_are_trained(tiny, tmp_path, monkeypatch, capsys):
     profile, runs = tiny
-    assert study.is_trained(profile, "weak_sup", 0, runs) and not study.is_trained(profile, "weak_sup", 1, runs)
-    assert capsys.readouterr().err == ""
-    assert not study.is_trained(replace(profile, learning_rate=0.1), "weak_sup", 0, runs)
+    data, seen = runs / "data", tmp_path / "tiny" / profile.trunk
+    (tmp_path / "data").symlink_to(data)
+    targets = [("full_images", 0), ("weak_sup", 0)]
+
+    def trained(profile=profile) -> set[str]:
+        before = {path: path.stat().st_mtime_ns for path in seen.rglob("head.safetensors")}
+        files = study.train_systems(profile, targets, tmp_path, missing=True)
+        return {path.parent.parent.name for path in files if path.stat().st_mtime_ns != before.get(path)}
+
+    assert trained() == {"full_images", "weak_sup"} and trained() == set()
+    (seen / "weak_sup" / "seed0" / "head.safetensors").unlink()
+    assert trained() == {"weak_sup"} and capsys.readouterr().err.count("another training") == 0
+    assert trained(replace(profile, learning_rate=0.1)) == {"full_images", "weak_sup"}
     assert "head.safetensors: is of another training (learning_rate = 0.001, now 0.1); the training" in capsys.readouterr().err
-    with pytest.raises(StudyError, match=r"other settings \(learning_rate = 0.001, now 0.1\); train it anew"):
-        study.predict_systems(replace(profile, learning_rate=0.1), [("center", 0)], runs)
-    assert study.is_trained(replace(profile, test_scales=(1.0,)), "weak_sup", 0, runs)  # testing has its own settings
+    with pytest.raises(StudyError, match=r"other settings \(learning_rate = 0.1, now 0.001\); train it anew"):
+        study.predict_systems(profile, [("center", 0)], tmp_path)
+    assert trained(replace(profile, learning_rate=0.1, test_scales=(1.0,))) == set()  # testing has its own settings
+    monkeypatch.setattr(study, "training_code", lambda: "other code")
+    assert trained(replace(profile, learning_rate=0.1)) == {"full_images", "weak_sup"}
+
+
+def test_processes_side_by_side_train_the_same_heads(tiny, tmp_path):
+    profile, runs = tiny
+    (tmp_path / "data").symlink_to(runs / "data")
+    targets = [("full_images", 0), ("weak_sup", 0)]
+    for path in study.train_side_by_side(profile, targets, tmp_path, missing=False, workers=2):
+        assert path.read_bytes() == (runs / path.relative_to(tmp_path)).read_bytes()
 
 
 def test_plan_forecasts_each_step_and_refuses_a_full_disk(tiny, tmp_path, monkeypatch):
@@ -199,7 +215,7 @@ def test_bad_profiles(tmp_path, text, message):
         ("train scenes-small weak_sup --trunk none", "trunk 'none' is unknown"),
         ("train scenes-small weak_sup --weights none.npz", "none.npz: no such weights file"),
         ("predict scenes-small weak_sup/one", "the seed is not a number"),
-        ("train scenes-small weak_sup --seed -1", "seed '-1': expected a whole number"),
+        ("run scenes-small weak_sup --seed -1", "seed '-1': expected a whole number"),
         ("train scenes-small weak_sup --trunk a/b", "trunk = 'a/b' is not possible"),
         ("predict voc-sample weak_sup --voc-root nowhere", "nowhere"),
         ("localize none.jpg --head none.safetensors", "none.safetensors: no such head"),

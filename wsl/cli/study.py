@@ -53,7 +53,7 @@ def add_data_scenes(subparsers) -> None:
 
 
 def run_data_scenes(args: argparse.Namespace) -> int:
-    from wsl.systems.study import make_data
+    from wsl.systems.data import make_data
 
     print(make_data(profile_of(args), args.runs))
     return 0
@@ -98,25 +98,31 @@ def run_proposals(args: argparse.Namespace) -> int:
 def add_train(subparsers) -> None:
     p = _profile_command(
         subparsers, "train", run_train,
-        help="train the adaptation layers of one system",
-        description="Train one head and keep it in its run's folder. An interrupted training resumes after its last epoch;\n"
+        help="train the adaptation layers of one or more systems",
+        description="Train heads and keep each in its run's folder. An interrupted training resumes after its last epoch;\n"
         "with other settings or data it starts afresh.",
         epilog="""\
 examples:
-  wsl train scenes weak_sup
-  wsl train voc2012 weak_sup --voc-root ~/data --seed 1
+  wsl train scenes weak_sup full_images
+  wsl train scenes weak_sup rcnn --missing --workers 2
+  wsl train voc2012 weak_sup/1 --voc-root ~/data
   torchrun --nproc-per-node 4 -m wsl.cli train coco2014 weak_sup --coco-root ~/coco""",
     )
-    p.add_argument("system", metavar="SYSTEM", help="full_images, weak_sup, weak_sup@train_s1, masked_pool@n10, ...")
-    _add_seed(p)
-    p.add_argument("--record", action="store_true", help="keep the head of every epoch, for `wsl evolve`")
+    _add_targets(p)
+    p.add_argument("--missing", action="store_true", help="leave out what is there, made with these settings by this code")
+    p.add_argument("--workers", type=int, default=1, metavar="N", help="processes that share the heads (default: 1)")
 
 
 def run_train(args: argparse.Namespace) -> int:
-    from wsl.systems.study import train_system
+    from wsl.systems.study import parse_target, train_side_by_side
 
-    print(train_system(profile_of(args), args.system, args.seed, args.runs, args.record))
+    targets = [parse_target(text) for text in args.targets]
+    print(*train_side_by_side(profile_of(args), targets, args.runs, args.missing, args.workers), sep="\n")
     return 0
+
+
+def _add_targets(p: argparse.ArgumentParser) -> None:
+    p.add_argument("targets", metavar="SYSTEM[/SEED]", nargs="+", help="which runs; the seed is 0 unless given")
 
 
 def add_predict(subparsers) -> None:
@@ -124,17 +130,19 @@ def add_predict(subparsers) -> None:
         subparsers, "predict", run_predict,
         help="scores and points on the evaluation images, with trained heads",
         description="Write the predictions tables of one or more runs from one pass of the trunk over the evaluation\nimages.",
-        epilog="example:\n  wsl predict scenes weak_sup/0 weak_sup/1 center/0 full_images/0",
+        epilog="example:\n  wsl predict scenes weak_sup/0 weak_sup/1 center/0 full_images/0 --evolve 0",
     )
-    p.add_argument("targets", metavar="SYSTEM[/SEED]", nargs="+", help="which runs; the seed is 0 unless given")
+    _add_targets(p)
+    for name in ("evolve", "extent"):
+        told = f"from the same pass, what `wsl {name} --seed K` writes"
+        p.add_argument(f"--{name}", type=seed, metavar="K", help=told)
 
 
 def run_predict(args: argparse.Namespace) -> int:
     from wsl.systems.study import parse_target, predict_systems
 
     targets = [parse_target(text) for text in args.targets]
-    for folder in predict_systems(profile_of(args), targets, args.runs):
-        print(folder)
+    print(*predict_systems(profile_of(args), targets, args.runs, args.evolve, args.extent), sep="\n")
     return 0
 
 
@@ -152,12 +160,12 @@ def add_run(subparsers) -> None:
 
 def run_run(args: argparse.Namespace) -> int:
     from wsl.profile import check_system, head_of
-    from wsl.systems.study import is_trained, make_data, predict_systems, train_system
+    from wsl.systems.data import make_data
+    from wsl.systems.study import predict_systems, train_systems
 
     profile, head = profile_of(args), head_of(check_system(args.system))
     make_data(profile, args.runs)
-    if not is_trained(profile, head, args.seed, args.runs):
-        train_system(profile, head, args.seed, args.runs)
+    train_systems(profile, [(head, args.seed)], args.runs, missing=True)
     print(*predict_systems(profile, [(args.system, args.seed)], args.runs), sep="\n")
     return 0
 
@@ -166,16 +174,16 @@ def add_evolve(subparsers) -> None:
     p = _profile_command(
         subparsers, "evolve", run_evolve,
         help="score maps and measures after each epoch of a recorded training (Figure 1)",
-        description="From the heads that `wsl train PROFILE weak_sup --record` kept: measures on the evaluation images\n"
+        description="From the heads that `wsl train PROFILE weak_sup` kept after each epoch: measures on the evaluation images\n"
         "after each epoch, the epoch of discovery of each object, and score maps of a few pictures.",
     )
     _add_seed(p)
 
 
 def run_evolve(args: argparse.Namespace) -> int:
-    from wsl.systems.evolve import evolve
+    from wsl.systems.study import predict_systems
 
-    print(evolve(profile_of(args), args.seed, args.runs))
+    predict_systems(profile_of(args), [], args.runs, evolve=args.seed)
     return 0
 
 
@@ -191,9 +199,9 @@ def add_extent(subparsers) -> None:
 
 
 def run_extent(args: argparse.Namespace) -> int:
-    from wsl.systems.extent import extent
+    from wsl.systems.study import predict_systems
 
-    print(extent(profile_of(args), args.seed, args.runs))
+    predict_systems(profile_of(args), [], args.runs, extent=args.seed)
     return 0
 
 

@@ -167,10 +167,13 @@ def cocoeval(detections: Detections, dataset: Dataset, ious: Sequence[float], cr
         judge.params.iouThrs, judge.params.maxDets = np.asarray(ious), [len(d.image) + 1]
         judge.params.areaRng, judge.params.areaRngLbl = [[0, 1e12]], ["all"]
         judge.evaluate()
+        evaluated, n_images = judge.evalImgs, len(dataset)  # of one class after the other
         n_objects = np.bincount(b.cls[~b.ignored], minlength=len(dataset.classes))
         for n in np.unique(n_objects[n_objects > 0]):
+            own = np.flatnonzero(n_objects == n)
+            judge.evalImgs = [one for k in own for one in evaluated[k * n_images : (k + 1) * n_images]]
+            judge.params.catIds = judge._paramsEval.catIds = (own + 1).tolist()
             judge.params.recThrs = np.arange(1, n + 1) / n
             judge.accumulate(judge.params)
-            own = n_objects == n
-            ap[:, own] = judge.eval["precision"][:, :, own, 0, 0].mean(1)  # (T, recalls, K)
+            ap[:, own] = judge.eval["precision"][:, :, :, 0, 0].mean(1)  # (T, recalls, K)
     return ap

@@ -1,11 +1,10 @@
 """Figure 1: what the score maps, and the measures, look like after each epoch of training.
 
-Works from the heads that `train(..., record=True)` kept. Everything is tested at one scale, s = 1.
+Works from the heads that the training of `weak_sup` keeps after each epoch. Everything is tested at one scale, s = 1.
 """
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -18,34 +17,31 @@ from wsl.data.images import read_image
 from wsl.data.photographs import PHOTOGRAPHS
 from wsl.errors import StudyError
 from wsl.evaluation.evaluate import TOLERANCE, evaluate_table
-from wsl.evaluation.runs import run_folder
 from wsl.files import whole_file
-from wsl.network.engines import one_pool
 from wsl.network.features import Features, canvas_of, maps_at
 from wsl.network.model import load_head
 from wsl.network.trunk import Trunk
-from wsl.profile import Profile
-from wsl.systems.predict import Tester, predict
-from wsl.systems.study import trunk_of
+from wsl.systems.predict import HeadReader, Tester
 
 
-@one_pool()
-def evolve(profile: Profile, seed: int, runs: Path) -> Path:
-    """Write evolution.csv, discovery.csv and evolution.safetensors beside the run of `weak_sup`; returns its folder."""
-    folder = run_folder(runs, profile.name, profile.trunk, "weak_sup", seed)
+def epoch_readers(folder: Path, features: Features) -> list[HeadReader]:
+    """What reads the evaluation images with the heads of all epochs of a run, the one before training first."""
     files = sorted((folder / "epochs").glob("*.safetensors"))
     if not files:
-        raise StudyError(f"{folder / 'epochs'}: no heads of single epochs; train weak_sup with --record first")
-    trunk, dataset = trunk_of(profile), profile.dataset("val", runs)
-    heads = [load_head(path)[0].to(trunk.device) for path in files]
-    testers = {str(epoch): Tester(head, (1.0,)) for epoch, head in enumerate(heads)}
-    tables = list(predict(Features(trunk, dataset, profile.canvas), testers).values())
-    _write_csv(folder / "evolution.csv", measures(tables))
-    _write_csv(folder / "discovery.csv", discovery(tables, dataset))
-    maps = score_maps(heads, trunk, profile.canvas, pictures(dataset, bool(profile.generate)), dataset.classes)
+        raise StudyError(f"{folder / 'epochs'}: no heads of single epochs; train weak_sup first (`wsl train`)")
+    heads = [load_head(path)[0].to(features.trunk.device) for path in files]
+    return [HeadReader(Tester(head, (1.0,)), features) for head in heads]
+
+
+def write_evolution(folder: Path, readers: list[HeadReader], generated: bool) -> Path:
+    """Write discovery.csv, evolution.safetensors and evolution.csv to `folder`, which it returns."""
+    features = readers[0].features
+    tables = [reader.table() for reader in readers]
+    _write_csv(folder / "discovery.csv", discovery(tables, features.dataset))
+    heads, chosen = [reader.tester.head for reader in readers], pictures(features.dataset, generated)
     with whole_file(folder / "evolution.safetensors") as temporary:
-        save_file(maps, temporary)
-    shutil.rmtree(folder / "epochs")
+        save_file(score_maps(heads, features.trunk, features.canvas, chosen, features.dataset.classes), temporary)
+    _write_csv(folder / "evolution.csv", measures(tables))
     return folder
 
 

@@ -11,7 +11,9 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import repeat
+from itertools import chain
+from operator import methodcaller
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -81,29 +83,52 @@ def read(
     return np.stack([peaks.mean(0), peaks.max(0)]), points, maps
 
 
+class Reader(Protocol):
+    """What reads the features of the evaluation images in `one_pass`."""
+
+    sides: Sequence[Side]
+
+    def read(self, images: range, maps: dict[Side, torch.Tensor]) -> None:
+        """maps: features (B, C, n, m) of these B images at each side, `sides` among them. Batches come in order."""
+
+
+def one_pass(features: Features, readers: Sequence[Reader], progress: bool = True, batch: int = 4) -> None:
+    """One pass of the trunk over the images, for all `readers`: each side that any of them wants is computed once."""
+    dataset, n = features.dataset, len(features.dataset)
+    wanted = sorted(set(chain(*(reader.sides for reader in readers))), key=lambda side: side or 0)
+    batches = [range(i, min(i + batch, n)) for i in range(0, n, batch)]
+    bar = tqdm(total=n, desc=f"predicting {dataset.name}", unit="image", disable=not progress)
+    workers = max(1, (os.cpu_count() or 1) // torch.get_num_threads())  # readers side by side, if torch leaves cores idle
+    with bar, ThreadPoolExecutor(workers) as pool:
+        for images, maps in zip(batches, features.batches(batches, [wanted] * len(batches)), strict=True):
+            of_side = dict(zip(wanted, maps, strict=True))
+            list(pool.map(methodcaller("read", images, of_side), readers))
+            bar.update(len(images))
+
+
+class HeadReader:
+    """Scores and points of a head on every image and class."""
+
+    def __init__(self, tester: Tester, features: Features) -> None:
+        n, k = len(features.dataset), len(features.dataset.classes)
+        self.tester, self.features, self.sides = tester, features, tester.sides(features.canvas)
+        self.grids = {side: features.trunk.grid(side) for side in self.sides if side is not None}
+        self.scores, self.points = np.zeros((2, n, k)), np.full((len(MAPPINGS), n, k, 2), np.nan)
+
+    def read(self, images: range, maps: dict[Side, torch.Tensor]) -> None:
+        sizes = [tuple(int(v) for v in self.features.dataset.sizes[image]) for image in images]
+        found = read(self.tester, maps, self.grids, self.features.canvas, sizes)
+        self.scores[:, images], self.points[:, images] = found[:2]
+
+    def table(self) -> pd.DataFrame:
+        return table(self.features.dataset, *self.scores, *self.points)
+
+
 def predict(features: Features, testers: dict[str, Tester], progress: bool = True, batch: int = 4) -> dict[str, pd.DataFrame]:
     """Predictions tables of several heads from one pass of the trunk over the data set."""
-    dataset, trunk, canvas = features.dataset, features.trunk, features.canvas
-    n, k = len(dataset), len(dataset.classes)
-    wanted: list[Side] = sorted({side for t in testers.values() for side in t.sides(canvas)}, key=lambda side: side or 0)
-    grids = {side: trunk.grid(side) for side in wanted if side is not None}
-    scores = {name: np.zeros((2, n, k)) for name in testers}  # mean and maximum over scales
-    points = {name: np.full((len(MAPPINGS), n, k, 2), np.nan) for name in testers}
-    indices = [range(i, min(i + batch, n)) for i in range(0, n, batch)]
-
-    def fill(name: str, images: range, of_side: dict[Side, torch.Tensor]) -> None:
-        sizes = [tuple(int(v) for v in dataset.sizes[image]) for image in images]
-        scores[name][:, images], points[name][:, images], _ = read(testers[name], of_side, grids, canvas, sizes)
-
-    bar = tqdm(total=n, desc=f"predicting {dataset.name}", unit="image", disable=not progress)
-    workers = max(1, (os.cpu_count() or 1) // torch.get_num_threads())  # heads side by side, if torch leaves cores idle
-    with ThreadPoolExecutor(workers) as pool:
-        for images, maps in zip(indices, features.batches(indices, [wanted] * len(indices)), strict=True):
-            of_side = dict(zip(wanted, maps, strict=True))
-            list(pool.map(fill, testers, repeat(images), repeat(of_side)))
-            bar.update(len(images))
-    bar.close()
-    return {name: table(dataset, *scores[name], *points[name]) for name in testers}
+    readers = {name: HeadReader(tester, features) for name, tester in testers.items()}
+    one_pass(features, list(readers.values()), progress, batch)
+    return {name: reader.table() for name, reader in readers.items()}
 
 
 def table(dataset: Dataset, score: np.ndarray, score_max: np.ndarray, xy: np.ndarray, xy_centre: np.ndarray) -> pd.DataFrame:

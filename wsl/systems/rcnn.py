@@ -52,10 +52,9 @@ from wsl.data.images import extent_on_canvas
 from wsl.errors import StudyError
 from wsl.evaluation.detection import box_iou
 from wsl.files import whole_file
-from wsl.network.features import Features
-from wsl.network.model import check_head
+from wsl.network.features import Features, Side
 from wsl.profile import Profile
-from wsl.systems.checkpoint import check_settings, identity
+from wsl.systems.checkpoint import identity
 from wsl.systems.predict import table
 from wsl.systems.proposals import Proposals, keep_proposals
 
@@ -229,24 +228,24 @@ def _maps(features: Features, sides: list[int], pictures: Sequence[int]) -> Iter
         yield from ((image, [m[b] for m in maps]) for b, image in enumerate(images))
 
 
-def predict_regions(
-    profile: Profile, features: Features, proposals: Proposals, classifiers: Sequence[RegionClassifier], progress: bool = True
-) -> list[pd.DataFrame]:
-    """A predictions table for each classifier: the best proposal of each image and class."""
-    dataset = features.dataset
-    shape = (len(classifiers), len(dataset), len(dataset.classes))
-    score, centre = np.zeros(shape), np.zeros((*shape, 2))
-    bar = tqdm(total=len(dataset), desc=f"regions of {dataset.name}", unit="image", disable=not progress)
-    sides = region_sides(profile)
-    for image, maps in _maps(features, sides, range(len(dataset))):
-        boxes = proposals[image]
-        for c, classifier in enumerate(classifiers):
-            best, which = at_best_scale(maps, sides, boxes, features, image, classifier).max(0)
-            score[c, image] = best.cpu().numpy()
-            centre[c, image] = ((boxes[:, :2] + boxes[:, 2:]) / 2)[which.cpu().numpy()]
-        bar.update()
-    bar.close()
-    return [table(dataset, s, s, xy, xy) for s, xy in zip(score, centre, strict=True)]
+class RegionReader:
+    """The best proposal of each image and class, and its centre."""
+
+    def __init__(self, profile: Profile, features: Features, proposals: Proposals, classifier: RegionClassifier) -> None:
+        self.features, self.proposals, self.classifier = features, proposals, classifier
+        self.sides = region_sides(profile)
+        shape = (len(features.dataset), len(features.dataset.classes))
+        self.score, self.centre = np.zeros(shape), np.zeros((*shape, 2))
+
+    def read(self, images: Sequence[int], maps: dict[Side, Tensor]) -> None:
+        for b, image in enumerate(images):
+            boxes, own = self.proposals[image], [maps[side][b] for side in self.sides]
+            best, which = at_best_scale(own, self.sides, boxes, self.features, image, self.classifier).max(0)
+            self.score[image] = best.cpu().numpy()
+            self.centre[image] = ((boxes[:, :2] + boxes[:, 2:]) / 2)[which.cpu().numpy()]
+
+    def table(self) -> pd.DataFrame:
+        return table(self.features.dataset, self.score, self.score, self.centre, self.centre)
 
 
 def train_rcnn(profile: Profile, seed: int, features: Features, runs: Path, out: Path) -> list[int]:
@@ -259,17 +258,6 @@ def train_rcnn(profile: Profile, seed: int, features: Features, runs: Path, out:
     about["identity"] = identity(profile, "rcnn", seed, features)
     save_classifier(out / "head.safetensors", classifier, about)
     return counts
-
-
-def predict_rcnn(profile: Profile, features: Features, runs: Path, paths: Sequence[Path]) -> list[pd.DataFrame]:
-    """Predictions tables of the classifiers in `paths` on the evaluation images."""
-    classifiers = []
-    for path in paths:
-        classifier, about = load_classifier(path)
-        check_head(path, about, features.trunk.name, features.trunk.weights_sha256, features.dataset.classes)
-        check_settings(path, about, profile, "rcnn", about["seed"])
-        classifiers.append(classifier.to(features.trunk.device))
-    return predict_regions(profile, features, keep_proposals(profile, "val", runs), classifiers)
 
 
 def save_classifier(path: Path, classifier: RegionClassifier, about: dict) -> None:

@@ -5,21 +5,27 @@ A run lies at `<runs>/<profile>/<trunk>/<system>/seed<k>/`; features and data se
 
 from __future__ import annotations
 
+import hashlib
 import json
+import multiprocessing
 import os
 import platform
 import shlex
 import shutil
 import subprocess
 import time
+from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
+from itertools import repeat
 from pathlib import Path
 
 import torch
 
 import wsl
 from wsl.data.dataset import Dataset
+from wsl.data.geometry import side_at
 from wsl.errors import StudyError
 from wsl.evaluation.predictions import ALTERNATIVES
 from wsl.evaluation.runs import read_run, run_folder, write_run
@@ -27,17 +33,22 @@ from wsl.files import sha256, whole_file
 from wsl.network.arithmetic import instruction_set
 from wsl.network.engines import one_pool
 from wsl.network.features import Features
-from wsl.network.model import check_head, load_head
+from wsl.network.model import Adaptation, check_head, load_head
 from wsl.network.trunk import Trunk, load_trunk
 from wsl.profile import Profile, check_system, head_of, method_of, scores_of
 from wsl.systems.checkpoint import check_settings, head_is_of, identity
-from wsl.systems.predict import Tester, center_prediction, predict
-from wsl.systems.rcnn import predict_rcnn, train_rcnn
+from wsl.systems.evolve import epoch_readers, write_evolution
+from wsl.systems.extent import ExtentReader, write_extent
+from wsl.systems.predict import HeadReader, Tester, center_prediction, one_pass
+from wsl.systems.proposals import Proposals, keep_proposals
+from wsl.systems.rcnn import RegionClassifier, RegionReader, load_classifier, train_rcnn
 from wsl.systems.train import Process, train
 
 # what a prediction depends on: a manifest says whether any of them differs from the commit
 COMPUTING = "errors.py files.py profile.py data scenes network evaluation systems".split()
 COMPUTING = [f"wsl/{name}" for name in COMPUTING]
+TRAINING = "errors.py files.py profile.py data network systems".split()  # what a head depends on
+WEIGHT = {"rcnn": 4.0, "full_images": 0.3, "object_patches": 0.5}  # time that training takes, over that of weak_sup
 
 
 def parse_target(text: str) -> tuple[str, int]:
@@ -51,19 +62,6 @@ def parse_target(text: str) -> tuple[str, int]:
 def trunk_of(profile: Profile, engine: str = "auto") -> Trunk:
     weights = Path(profile.weights).expanduser() if profile.weights else None
     return load_trunk(profile.trunk, weights, profile.convention, engine)
-
-
-def make_data(profile: Profile, runs: Path) -> Path:
-    """Draw the scenes of a profile that generates its data; check that the folder is there for any other."""
-    root = profile.data_root(runs)
-    if profile.generate:
-        from wsl.scenes import generate as scenes
-
-        g = profile.generate
-        scenes.generate(root, profile.layout, g.train, g.val, g.seed, g.size)
-    elif not root.is_dir():
-        raise StudyError(f"{root}: no such folder; give the data root with --{profile.layout}-root")
-    return root
 
 
 def training_features(profile: Profile, runs: Path, trunk: Trunk, dataset: Dataset, *systems: str) -> Features:
@@ -83,67 +81,128 @@ def keep_features(profile: Profile, runs: Path) -> None:
 
 
 @one_pool()
-def train_system(profile: Profile, system: str, seed: int, runs: Path, record: bool = False) -> Path:
-    """Train the head of a system; returns its file."""
-    check_system(system)
-    if head_of(system) != system:
-        raise StudyError(f"system {system!r} has no head of its own; train {head_of(system)!r}")
-    out, started, code = run_folder(runs, profile.name, profile.trunk, system, seed), time.monotonic(), code_state()
+def train_systems(profile: Profile, targets: list[tuple[str, int]], runs: Path, missing: bool = False) -> list[Path]:
+    """Train the heads of several (system, seed), one after the other; returns their files.
+
+    missing: leave those alone that this very code has made with these settings from these data.
+    """
+    for system, _ in targets:
+        if head_of(check_system(system)) != system:
+            raise StudyError(f"system {system!r} has no head of its own; train {head_of(system)!r}")
+    folders = {target: run_folder(runs, profile.name, profile.trunk, *target) for target in targets}
+    code = code_state()
     with Process.join() as process:
         trunk, dataset = trunk_of(profile), profile.dataset("train", runs)
-        features = training_features(profile, runs, trunk, dataset, system)
-        if system != "rcnn":
-            log = {"losses": train(profile, system, seed, features, out, record, process=process)[1]}
-        elif process.rank == 0:  # its classifiers are fitted by one process
-            log = {"regions": train_rcnn(profile, seed, features, runs, out)}
-    if process.rank == 0:
-        log |= {"train_seconds": round(time.monotonic() - started, 1), "n_train": len(dataset), "train_digest": dataset.digest()}
-        _write_json(out / "training.json", log | code)
-    return out / "head.safetensors"
+        features = training_features(profile, runs, trunk, dataset, *(system for system, _ in targets))
+        left = [target for target in targets if not (missing and _is_made(profile, *target, folders[target], features))]
+        for system, seed in sorted(left, key=lambda target: target[0] == "rcnn" and process.world > 1):  # fitted by one of them
+            started, out = time.monotonic(), folders[system, seed]
+            if system != "rcnn":  # weak_sup keeps its epochs, for Figure 1
+                losses = train(profile, system, seed, features, out, record=system == "weak_sup", process=process)[1]
+                log = {"losses": losses}
+            elif process.rank == 0:
+                log = {"regions": train_rcnn(profile, seed, features, runs, out)}
+            if process.rank == 0:
+                seconds = round(time.monotonic() - started, 1)
+                log |= {"train_seconds": seconds, "n_train": len(dataset), "train_digest": dataset.digest()}
+                _write_json(out / "training.json", log | code | {"code_sha256": training_code()})
+    return [folder / "head.safetensors" for folder in folders.values()]
 
 
-def is_trained(profile: Profile, system: str, seed: int, runs: Path) -> bool:
-    """Whether the head of this very training is there; says so where it is another's."""
-    path = run_folder(runs, profile.name, profile.trunk, system, seed) / "head.safetensors"
-    if not path.is_file():
+def train_side_by_side(profile: Profile, targets: list[tuple[str, int]], runs: Path, missing: bool, workers: int) -> list[Path]:
+    """`train_systems` in several processes, which share the heads; each computes in one thread."""
+    if workers == 1 or len(targets) == 1:
+        return train_systems(profile, targets, runs, missing)
+    shares, load = [[] for _ in range(workers)], [0.0] * workers
+    for target in sorted(targets, key=lambda target: -WEIGHT.get(target[0], 1)):  # the longest first, to who has least to do
+        least = load.index(min(load))
+        shares[least].append(target)
+        load[least] += WEIGHT.get(target[0], 1)
+    shares = [share for share in shares if share]
+    with ProcessPoolExecutor(len(shares), multiprocessing.get_context("spawn")) as pool:
+        files = pool.map(train_systems, repeat(profile), shares, repeat(runs), repeat(missing))
+        return [file for some in files for file in some]
+
+
+def _is_made(profile: Profile, system: str, seed: int, out: Path, features: Features) -> bool:
+    """Whether a head is there that this very training gives, by this very code; says so where it is another's."""
+    head, log = out / "head.safetensors", out / "training.json"
+    if not (head.is_file() and log.is_file() and head_is_of(head, identity(profile, system, seed, features))):
         return False
-    features = Features(trunk_of(profile), profile.dataset("train", runs), profile.canvas)
-    return head_is_of(path, identity(profile, system, seed, features))
+    return json.loads(log.read_text()).get("code_sha256") == training_code()
 
 
 @one_pool()
-def predict_systems(profile: Profile, targets: list[tuple[str, int]], runs: Path) -> list[Path]:
-    """Predict with the heads of several (system, seed) in one pass of the trunk over the evaluation images."""
+def predict_systems(
+    profile: Profile, targets: list[tuple[str, int]], runs: Path, evolve: int | None = None, extent: int | None = None
+) -> list[Path]:
+    """Predict with the heads of several (system, seed) in one pass of the trunk over the evaluation images.
+
+    evolve, extent: a seed of weak_sup, for which the same pass serves Figure 1's evolution, or the extent of objects: see
+    `write_evolution` and `write_extent`. Returns the folders of the runs.
+    """
     for system, _ in targets:
         check_system(system)
-    started, code = time.monotonic(), code_state()
-    trunk, dataset = trunk_of(profile), profile.dataset("val", runs)
-    features, testers = Features(trunk, dataset, profile.canvas), {}
+    folder = partial(run_folder, runs, profile.name, profile.trunk)
+    started, code, dataset = time.monotonic(), code_state(), profile.dataset("val", runs)
+    features = Features(trunk_of(profile), dataset, profile.canvas)
     heads = dict.fromkeys((scores_of(s), k) for s, k in targets)
-    regions = {(s, k): run_folder(runs, profile.name, profile.trunk, s, k) / "head.safetensors" for s, k in heads if s == "rcnn"}
-    for system, seed in (head for head in heads if head not in regions):
-        path = run_folder(runs, profile.name, profile.trunk, head_of(system), seed) / "head.safetensors"
-        head, about = load_head(path)
-        check_head(path, about, trunk.name, trunk.weights_sha256, dataset.classes)
-        check_settings(path, about, profile, head_of(system), seed)
-        scales = () if method_of(system) == "full_images" else profile.system_settings(system).test_scales
-        testers[system, seed] = Tester(head.to(trunk.device), scales)
-    tables = predict(features, testers) if testers else {}
-    if regions:
-        tables |= zip(regions, predict_rcnn(profile, features, runs, list(regions.values())), strict=True)
+    with_boxes = extent is not None or "rcnn" in dict(heads)
+    proposals = keep_proposals(profile, "val", runs) if with_boxes else None
+    readers = {(s, k): _reader(profile, s, folder(head_of(s), k), features, proposals) for s, k in heads}
+    epochs = [] if evolve is None else epoch_readers(folder("weak_sup", evolve), features)
+    boxes = [] if extent is None else [_extent_reader(profile, folder("weak_sup", extent), features, proposals)]
+    one_pass(features, [*boxes, *readers.values(), *epochs])
+    tables = {target: reader.table() for target, reader in readers.items()}
     seconds = time.monotonic() - started
-    folders = []
     for system, seed in targets:
-        of_head = run_folder(runs, profile.name, profile.trunk, head_of(system), seed)
         df = tables[scores_of(system), seed]
         if method_of(system) == "center":
             df = center_prediction(df, dataset)
-        about = manifest(profile, system, seed, trunk, dataset, of_head, code)
+        about = manifest(profile, system, seed, features.trunk, dataset, folder(head_of(system), seed), code)
         about["predict_seconds"] = round(seconds / len(tables), 1)
         about["wall_seconds"] = round(about["predict_seconds"] + about["training"]["train_seconds"], 1)
-        folders.append(run_folder(runs, profile.name, profile.trunk, system, seed))
-        write_run(folders[-1], df, about)
-    return folders
+        write_run(folder(system, seed), df, about)
+    if epochs:
+        write_evolution(folder("weak_sup", evolve), epochs, bool(profile.generate))
+    for reader in boxes:
+        write_extent(folder("weak_sup", extent), reader.detections(), dataset, profile.layout == "coco")
+    return [folder(*target) for target in targets]
+
+
+def _checked_head(profile: Profile, system: str, folder: Path, features: Features) -> Adaptation | RegionClassifier:
+    """The head in the folder of a run, if it is of this system, trunk and classes."""
+    path = folder / "head.safetensors"
+    head, about = load_classifier(path) if system == "rcnn" else load_head(path)
+    check_head(path, about, features.trunk.name, features.trunk.weights_sha256, features.dataset.classes)
+    check_settings(path, about, profile, system, about["seed"])
+    return head.to(features.trunk.device)
+
+
+def _reader(
+    profile: Profile, system: str, folder: Path, features: Features, proposals: Proposals | None
+) -> HeadReader | RegionReader:
+    """What gives the predictions table of a system, with the head in `folder`."""
+    head = _checked_head(profile, head_of(system), folder, features)
+    if system == "rcnn":
+        return RegionReader(profile, features, proposals, head)
+    scales = () if method_of(system) == "full_images" else profile.system_settings(system).test_scales
+    return HeadReader(Tester(head, scales), features)
+
+
+def _extent_reader(profile: Profile, folder: Path, features: Features, proposals: Proposals) -> ExtentReader:
+    if not len(features.dataset.boxes):
+        raise StudyError(f"{features.dataset.name}: has no boxes to compare with; choose a split that has")
+    sides = [side_at(s, profile.canvas) for s in profile.test_scales]
+    return ExtentReader(features, _checked_head(profile, "weak_sup", folder, features), sides, proposals)
+
+
+def training_code() -> str:
+    """Hexadecimal sha256 over the code on which a head depends."""
+    sha, here = hashlib.sha256(), Path(wsl.__file__).parent
+    for path in sorted(path for name in TRAINING for path in [*here.glob(name), *here.glob(f"{name}/**/*.py")] if path.is_file()):
+        sha.update(f"{path.relative_to(here)} {sha256(path)}\n".encode())
+    return sha.hexdigest()
 
 
 def code_state() -> dict:
