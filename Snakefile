@@ -32,6 +32,7 @@ ROOTS = {layout: given(f"{layout}_root") for layout in ("voc", "coco")}
 PROCESSES = int(given("processes", 1))  # training processes a job, for machines with several GPUs
 PYTHON = shlex.quote(sys.executable)
 WSL = f"{PYTHON} -m wsl.cli"
+GPU = given("gpu", "1") != "0"  # whether jobs that run the network ask a cluster for a GPU
 TORCHRUN = f"{PYTHON} -m torch.distributed.run --standalone --nproc-per-node {PROCESSES} -m wsl.cli"
 TRUNK = {key: given(key) for key in ("trunk", "weights", "convention")}
 PROFILES = {profile.name: profile for profile in (load_profile(name, **TRUNK) for name in NAMES)}
@@ -81,6 +82,19 @@ EXPERIMENTS += [f"{run_path(n, 'weak_sup', PROFILES[n].seeds[0])}/extent.csv" fo
 COMPUTING = code("data", "network", "systems")
 
 
+def needs(gib, hours, gpus=0):
+    """What a job asks of a cluster (book/cluster.md), each retry for as much again; on one machine it changes nothing.
+
+    Set for COCO 2014, on the safe side. It is not the forecast of `wsl plan`: that measures the machine which asks, on a
+    cluster the login node, and loads the network for it, while this file is read again by every job.
+    """
+    asked = {
+        "mem_mb": lambda wildcards, attempt: 1024 * gib * max(gpus, 1) * attempt,
+        "runtime": lambda wildcards, attempt: 60 * hours * attempt,  # minutes
+    }
+    return asked | ({"gpu": gpus, "nodes": 1} if gpus and GPU else {})
+
+
 wildcard_constraints:
     profile="[^/]+",
     trunk="[^/]+",
@@ -103,6 +117,8 @@ rule data:
         options=on_data,
         settings=settings("generate", "layout", "year", "train", "val"),
     threads: 2
+    resources:
+        **needs(4, 2),
     shell:
         "{WSL} data scenes {params.options}"
 
@@ -118,6 +134,8 @@ rule features:
         settings=settings("canvas", "cache_features"),
         sides=lambda w: PROFILES[w.profile].feature_sides(dict(PROFILES[w.profile].targets())),
     threads: workflow.cores
+    resources:
+        **needs(16, 4, 1),
     shell:
         "{WSL} features {params.options}"
 
@@ -133,6 +151,8 @@ rule proposals:
         options=on_data,
         settings=settings("proposal_side", "proposals"),
     threads: workflow.cores
+    resources:
+        **needs(16, 6),
     shell:
         "{WSL} proposals {params.options} --workers {threads}"
 
@@ -156,6 +176,9 @@ rule train:
         launch=TORCHRUN if PROCESSES > 1 else WSL,
         settings=lambda w: system_settings(w.profile, w.system),
     threads: 1
+    resources:
+        **needs(16, 12, PROCESSES),
+        cpus_per_task=8 * PROCESSES if GPU else 1,  # decode pictures, while the head itself takes one thread
     shell:
         "OMP_NUM_THREADS={threads} {params.launch} train {params.options} --seed {wildcards.seed} {params.record}"
         " -- {wildcards.system:q}"
@@ -171,6 +194,8 @@ rule evolve:
     params:
         options=on_trunk,
     threads: workflow.cores
+    resources:
+        **needs(16, 6, 1),
     shell:
         "{WSL} evolve {params.options} --seed {wildcards.seed}"
 
@@ -186,6 +211,8 @@ rule extent:
     params:
         options=on_trunk,
     threads: workflow.cores
+    resources:
+        **needs(16, 12, 1),
     shell:
         "{WSL} extent {params.options} --seed {wildcards.seed}"
 
@@ -206,6 +233,8 @@ for name in NAMES:  # one pass of the trunk over a profile's evaluation images s
             targets=shlex.join(f"{s}/{k}" for s, k in PROFILES[name].targets()),
             settings=[system_settings(name, s) for s, _ in PROFILES[name].targets()],
         threads: workflow.cores
+        resources:
+            **needs(16, 12, 1),
         shell:
             "{WSL} predict {params.options} -- {params.targets}"
 
@@ -234,6 +263,8 @@ rule notebook:
     params:
         shown=shlex.join(SHOWN),
     threads: 1
+    resources:
+        **needs(8, 2),
     shell:
         "{PYTHON} -m tools.notebook run notebooks/{wildcards.page}.ipynb {output} {params.shown}"
 
@@ -246,5 +277,7 @@ rule book:
         glob("tools/*.py"),
     output:
         "_build/html/index.html",
+    resources:
+        **needs(4, 1),
     shell:
         "{PYTHON} -m tools.site build"

@@ -109,8 +109,9 @@ class Features:
         gpu = self.trunk.device.type == "cuda"
         pictures = Canvases(self.dataset, self.trunk, self.canvas, want_warped)
         workers = min(16, os.cpu_count() or 1) if gpu else 0
-        for canvases, whole in DataLoader(pictures, batch_sampler=indices, num_workers=workers):
-            yield canvases.to(self.trunk.device), whole.to(self.trunk.device)
+        for batch in DataLoader(pictures, batch_sampler=indices, num_workers=workers, pin_memory=gpu):
+            canvases, whole = (pixels.to(self.trunk.device, non_blocking=True) for pixels in batch)
+            yield canvases, whole
 
     def keep(self, folder: Path, sides: Sequence[Side], progress: bool = True) -> Features:
         """These features at all `sides`, kept below `folder` as bfloat16; what is not there yet is computed.
