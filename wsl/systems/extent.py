@@ -33,7 +33,8 @@ from wsl.evaluation.runs import run_folder
 from wsl.files import whole_file
 from wsl.network.engines import one_pool
 from wsl.network.features import Features
-from wsl.network.model import Adaptation, check_head, load_head
+from wsl.network.heads import check_head
+from wsl.network.model import Adaptation, load_head
 from wsl.profile import Profile
 from wsl.systems.proposals import Proposals, keep_proposals
 from wsl.systems.study import trunk_of

@@ -33,7 +33,6 @@ import torch.nn.functional as F
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
-from torchvision.ops import ps_roi_align, roi_align
 from tqdm import tqdm
 
 from wsl.data.dataset import Dataset
@@ -43,7 +42,7 @@ from wsl.errors import StudyError
 from wsl.evaluation.detection import box_iou
 from wsl.files import whole_file
 from wsl.network.features import Features
-from wsl.network.model import check_head
+from wsl.network.heads import check_head
 from wsl.profile import Profile
 from wsl.systems.checkpoint import identity
 from wsl.systems.predict import table
@@ -70,6 +69,8 @@ class RegionClassifier:
 
     def __call__(self, maps: Tensor, regions: Tensor) -> Tensor:
         """Scores (P, K) of regions (P, 4), in cells of the feature map (C, n, m)."""
+        from torchvision.ops import ps_roi_align  # two seconds that no other system needs
+
         classes, channels, grid, _ = self.weight.shape
         cells = self.weight.permute(0, 2, 3, 1).reshape(-1, channels) @ maps.flatten(1).float()
         scores = ps_roi_align(cells.view(1, -1, *maps.shape[1:]), [regions], grid, sampling_ratio=SAMPLES)
@@ -78,6 +79,8 @@ class RegionClassifier:
 
 def pooled_regions(maps: Tensor, regions: Tensor, grid: int = GRID) -> Tensor:
     """Features (P, C, G, G) of regions (P, 4), in cells of the feature map (C, n, m)."""
+    from torchvision.ops import roi_align
+
     return roi_align(maps[None].float(), [regions], grid, sampling_ratio=SAMPLES, aligned=True)
 
 
