@@ -34,7 +34,8 @@ from wsl.files import sha256, whole_file
 from wsl.network.arithmetic import instruction_set
 from wsl.network.engines import one_pool
 from wsl.network.features import Features
-from wsl.network.model import Adaptation, check_head, load_head
+from wsl.network.heads import check_head
+from wsl.network.model import Adaptation, load_head
 from wsl.network.trunk import Trunk, load_trunk
 from wsl.profile import Profile, check_system, head_of, method_of, scores_of
 from wsl.systems.checkpoint import check_settings, head_is_of, identity
