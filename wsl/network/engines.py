@@ -15,7 +15,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -92,7 +92,7 @@ class OpenVinoEngine:
         self._core = openvino().Core()
         if self.arithmetic == "bfloat16" and "BF16" not in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             self.arithmetic = "float32"
-        self.compiled = lru_cache(self.KEPT)(self._compile)
+        self.compiled = lru_cache(self.KEPT)(partial(ThreadPoolExecutor(os.cpu_count()).submit, self._compile))
 
     @property
     def device(self) -> torch.device:
@@ -102,7 +102,7 @@ class OpenVinoEngine:
 
     def __call__(self, images: Tensor | np.ndarray) -> np.ndarray:
         images = np.asarray(images)
-        run = self.compiled(*images.shape[-2:])
+        run = self.compiled(*images.shape[-2:]).result()
         return np.concatenate([run(image[None])[0] for image in images])
 
     def at_side(self, canvases: Tensor | np.ndarray, side: int) -> np.ndarray:
@@ -114,9 +114,9 @@ class OpenVinoEngine:
         return tuple(self._of_size(height, width).output(0).shape)
 
     def prepare(self, sides: Sequence[int]) -> None:
-        """Compile for square inputs of these sides, several at a time: one compilation does not keep the cores busy."""
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            list(pool.map(self.compiled, sides, sides))
+        """Begin to compile for square inputs of these sides, in threads: the picture is read meanwhile."""
+        for side in sides:
+            self.compiled(side, side)
 
     def _of_size(self, height: int, width: int) -> Model:
         network = self.network.clone()
@@ -139,11 +139,17 @@ def resized(canvases: np.ndarray, side: int) -> np.ndarray:
     length = canvases.shape[-1]
     if length == side:
         return canvases
-    pixels, weights = _triangle(length, side)
     result = np.empty((*canvases.shape[:2], side, side), np.float32)
-    for plane in np.ndindex(canvases.shape[:2]):  # one by one: they fit the processor's cache
-        lines = sum(canvases[plane][:, p] * w for p, w in zip(pixels, weights, strict=True))
-        result[plane] = sum(lines[p] * w[:, None] for p, w in zip(pixels, weights, strict=True))
+    (first, share), *more = zip(*_triangle(length, side), strict=True)
+    for plane in np.ndindex(canvases.shape[:2]):
+        lines = canvases[plane][:, first] * share
+        for pixels, weights in more:
+            lines += canvases[plane][:, pixels] * weights
+        for start in range(0, side, 64):  # so few lines at a time stay in the processor's cache: twice as fast
+            part = slice(start, start + 64)
+            made = np.multiply(lines[first[part]], share[part, None], out=result[plane][part])
+            for pixels, weights in more:
+                made += lines[pixels[part]] * weights[part, None]
     return result
 
 

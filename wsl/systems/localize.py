@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from PIL import Image, ImageDraw, ImageFont
 
 from wsl.data.geometry import Grid
@@ -19,6 +19,9 @@ from wsl.network.features import canvas_of, maps_at
 from wsl.network.heads import ArrayHead, check_head, read_head
 from wsl.network.trunk import Trunk, load_trunk
 from wsl.systems.predict import Tester, read
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SHIPPED_HEAD = Path(str(files("wsl.systems") / "heads" / "voc-sample.safetensors"))
 PANEL, GAP, TITLE = 420, 12, 30  # pixels of the drawn picture
@@ -48,6 +51,8 @@ class Localizer:
     @one_pool()
     def __call__(self, path: Path) -> Localization:
         """Scores and points as `predict` gives them: scores are means of the maxima over scales, points by `stretch`."""
+        import pandas as pd  # while the engine compiles
+
         canvas = self.about["canvas"]
         sides = self.tester.sides(canvas)
         if None in sides:
