@@ -29,7 +29,7 @@ def folder() -> Path | None:
     if setting == "off":
         return None
     if setting:
-        return Path(setting)
+        return Path(setting).expanduser()
     try:
         return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wsl-study"
     except RuntimeError:  # a user without a home
