@@ -14,7 +14,6 @@ from wsl.data import voc
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
-
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory) -> None:
     """The network's cache (wsl/network/cache.py) of one run of the tests, not the user's."""

@@ -1,7 +1,6 @@
 """From data set to book tables on a few small scenes, and what bad input gets."""
 
 import json
-import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -295,12 +294,23 @@ def test_localize_finds_the_motorbike_and_draws_it(tmp_path, capsys):
     assert "cut.png: not a readable image" in capsys.readouterr().err
 
 
+def imported(code: str, *names: str) -> list[str]:
+    """Which of these packages a fresh process has imported after `code`."""
+    code += f"\nimport sys; print(*[name for name in {names} if name in sys.modules])"
+    return subprocess.check_output([sys.executable, "-c", code], cwd=REPOSITORY, text=True).splitlines()[-1].split()
+
+
+def test_commands_import_what_they_need():
+    assert imported("import wsl.cli.main", "numpy", "pandas", "torch") == []
+    assert imported("import wsl.systems.plan", "torch", "torchvision", "timm", "openvino", "scipy", "matplotlib") == ["torch"]
+
+
 @pytest.mark.skipif(has_gpu(), reason="PyTorch runs the trunk on a GPU")
-def test_localize_imports_neither_torch_nor_timm(tmp_path):
-    """At the first run, which converts the trunk, and with what that has kept."""
-    code = "import sys\nfrom wsl.cli.main import main\nfrom wsl.data.photographs import PHOTOGRAPHS\n"
-    code += f"words = ['localize', str(PHOTOGRAPHS['chelsea'].path), '--out', {str(tmp_path)!r}]\nfor _ in range(2):\n"
-    code += "    assert main(words) == 0\n    print(sorted({'torch', 'timm', 'torchvision', 'matplotlib'} & set(sys.modules)))"
-    environment = os.environ | {"WSL_CACHE": str(tmp_path / "cache")}
-    said = subprocess.check_output([sys.executable, "-c", code], cwd=REPOSITORY, env=environment, text=True)
-    assert said.splitlines()[3::4] == ["[]", "[]"] and len(list((tmp_path / "cache").iterdir())) == 1
+@pytest.mark.parametrize("keeps", ["off", "folder"])
+def test_localize_imports_neither_torch_nor_timm(tmp_path, monkeypatch, keeps):
+    """Where it has to make the trunk, and, at the second run, where that is kept."""
+    monkeypatch.setenv("WSL_CACHE", keeps if keeps == "off" else str(tmp_path / keeps))
+    code = "from wsl.cli.main import main\nfrom wsl.data.photographs import PHOTOGRAPHS\n"
+    code += f"assert main(['localize', str(PHOTOGRAPHS['chelsea'].path), '--out', {str(tmp_path)!r}]) == 0"
+    for _ in range(1 if keeps == "off" else 2):
+        assert imported(code, "torch", "timm", "torchvision", "matplotlib") == []

@@ -53,7 +53,7 @@ class TorchEngine:
             return self.module(images).float()
 
     def at_side(self, canvases: Tensor | np.ndarray, side: int) -> Tensor:
-        """Canvases (B, 3, c, c) resized to (B, 3, side, side), as `wsl.network.features.resized` does it."""
+        """Canvases (B, 3, c, c) resized to (B, 3, side, side), as `resized` does it."""
         import torch
         import torch.nn.functional as F
 
@@ -134,7 +134,7 @@ Engine = TorchEngine | OpenVinoEngine
 def resized(canvases: np.ndarray, side: int) -> np.ndarray:
     """Canvases (B, 3, c, c) resized to (B, 3, side, side) by a triangle as wide as a pixel of the coarser of the two.
 
-    That is bilinear interpolation where they grow, with antialiasing where they shrink: PyTorch's, to 1e-6.
+    That is bilinear interpolation where they grow, with antialiasing where they shrink: PyTorch's on one thread, to 1e-6.
     """
     length = canvases.shape[-1]
     if length == side:

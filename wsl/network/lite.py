@@ -31,8 +31,7 @@ def packaged_weights() -> Path | None:
 
 def network(path: Path):
     """The converted trunk (`openvino.Model`): float32 (1, 3, H, W) -> (1, 1280, H / 32, W / 32)."""
-    from openvino import opset13 as op
-
+    op = openvino().opset13
     left = iter(read_tensors(path))
 
     def layer(x, stride: int = 1, linear: bool = False):

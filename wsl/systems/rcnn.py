@@ -78,7 +78,7 @@ class RegionClassifier:
 
     def __call__(self, maps: Tensor, regions: Tensor) -> Tensor:
         """Scores (P, K) of regions (P, 4), in cells of the feature map (C, n, m)."""
-        from torchvision.ops import ps_roi_align  # two seconds that no other system needs
+        from torchvision.ops import ps_roi_align  # two seconds that other systems do not need
 
         classes, channels, grid, _ = self.weight.shape
         cells = self.weight.permute(0, 2, 3, 1).reshape(-1, channels) @ maps.flatten(1).float()
