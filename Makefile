@@ -7,7 +7,7 @@
 #   CORES     jobs at a time                                      default: 2
 #   SMALL     1 = the same steps on fewer, smaller scenes (for a quick check; its figures mean nothing)
 #   CONFIG    settings of the workflow, e.g. CONFIG="voc_root=/data/my photographs trunk=alexnet": as they are, unquoted
-#   SNAKE     more options for snakemake, e.g. SNAKE="-n" (plan only) or SNAKE="--executor slurm --jobs 20"
+#   SNAKE     more options for snakemake, e.g. SNAKE="-n" (plan only) or SNAKE="--workflow-profile cluster/slurm"
 #   PYTHON    the interpreter that .venv is made from, 3.11 or newer   default: python3
 #   VENV      where the environment lies                          default: .venv
 

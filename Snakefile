@@ -30,9 +30,9 @@ RUNS = Path(given("runs", "runs"))
 NAMES = GIVEN.get("profiles", config.get("profiles", "scenes scenes-coco")).replace(",", " ").split()  # none: recorded runs only
 ROOTS = {layout: given(f"{layout}_root") for layout in ("voc", "coco")}
 PROCESSES = int(given("processes", 1))  # training processes a job, for machines with several GPUs
-TRAIN_JOBS = int(given("train_jobs", 2))  # into which the heads of a profile are shared out; on a cluster, more
 PYTHON = shlex.quote(sys.executable)
 WSL = f"{PYTHON} -m wsl.cli"
+GPU = given("gpu", "1") != "0"  # whether jobs that run the network ask a cluster for a GPU
 TORCHRUN = f"{PYTHON} -m torch.distributed.run --standalone --nproc-per-node {PROCESSES} -m wsl.cli"
 TRUNK = {key: given(key) for key in ("trunk", "weights", "convention")}
 PROFILES = {profile.name: profile for profile in (load_profile(name, **TRUNK) for name in NAMES)}
@@ -81,9 +81,13 @@ def cost(head):
 
 
 def shared_out(profile):
-    """The (system, seed) of a profile's heads, a list for each training job; all lists take about the same time."""
-    shares = [[] for _ in range(TRAIN_JOBS)]
-    for head in sorted({(head_of(s), k) for s, k in profile.targets()}, key=lambda head: (-cost(head), head)):
+    """The (system, seed) of a profile's heads, as a list for each training job.
+
+    One job a head; on scenes, where starting takes about as long as training, two jobs that take about the same time.
+    """
+    heads = sorted({(head_of(s), k) for s, k in profile.targets()}, key=lambda head: (-cost(head), head))
+    shares = [[] for _ in range(2 if profile.generate else len(heads))]
+    for head in heads:
         min(shares, key=lambda share: sum(map(cost, share))).append(head)
     return [share for share in shares if share]
 
@@ -117,6 +121,19 @@ COMPUTING = code("data", "network", "systems")
 DONE = f"{PYTHON} -m wsl.systems.progress {shlex.quote(str(RUNS))}"  # says what is done and what comes next
 
 
+def needs(gib, hours, gpus=0):
+    """What a job asks of a cluster (book/cluster.md), each retry for as much again; on one machine it changes nothing.
+
+    Set for COCO 2014, on the safe side. It is not the forecast of `wsl plan`: that measures the machine which asks, on a
+    cluster the login node, and loads the network for it, while this file is read again by every job.
+    """
+    asked = {
+        "mem_mb": lambda wildcards, attempt: 1024 * gib * max(gpus, 1) * attempt,
+        "runtime": lambda wildcards, attempt: 60 * hours * attempt,  # minutes
+    }
+    return asked | ({"gpu": gpus, "nodes": 1} if gpus and GPU else {})
+
+
 wildcard_constraints:
     profile="[^/]+",
     trunk="[^/]+",
@@ -139,6 +156,8 @@ rule data:
         settings=settings("generate", "layout", "year", "train", "val"),
     threads: 2
     priority: 3
+    resources:
+        **needs(4, 2),
     shell:
         "{WSL} data scenes {params.options} && {DONE} {wildcards.profile} data"
 
@@ -155,6 +174,8 @@ rule features:
         sides=lambda w: PROFILES[w.profile].feature_sides(dict(PROFILES[w.profile].targets())),
     threads: workflow.cores
     priority: 2
+    resources:
+        **needs(16, 4, 1),
     shell:
         "{WSL} features {params.options} && {DONE} {wildcards.profile} features"
 
@@ -171,6 +192,8 @@ rule proposals:
         settings=settings("proposal_side", "proposals"),
     threads: workflow.cores
     priority: 2
+    resources:
+        **needs(16, 6),
     shell:
         "{WSL} proposals {params.options} --workers {threads} && {DONE} {wildcards.profile} proposals"
 
@@ -194,6 +217,9 @@ rule train:
         of=lambda w: len(SHARES[w.profile]),
     threads: 1
     priority: 1
+    resources:
+        **needs(16, 12, PROCESSES),
+        cpus_per_task=8 * PROCESSES if GPU else 1,  # decode pictures, while the head itself takes one thread
     shell:
         "OMP_NUM_THREADS={threads} {params.launch} train {params.options} --missing -- {params.heads}"
         " && {DONE} {wildcards.profile} train {params.of}"
@@ -218,6 +244,8 @@ for name in NAMES:  # one pass of the trunk over a profile's evaluation images s
             settings=[system_settings(name, s) for s, _ in PROFILES[name].targets()],
             profile=shlex.quote(name),
         threads: workflow.cores
+        resources:
+            **needs(16, 12, 1),
         shell:
             "{WSL} predict {params.options} {params.besides} -- {params.targets} && {DONE} {params.profile} predict"
 
@@ -251,6 +279,8 @@ rule notebook:
         shown=lambda w: shlex.join(SHOWN) if shows_runs(w) else "",
         of=len(PAGES),
     threads: 1
+    resources:
+        **needs(8, 2),
     shell:
         "{PYTHON} -m tools.notebook run notebooks/{wildcards.page}.ipynb {output} {params.shown}"
         " && {DONE} book pages {params.of}"
@@ -264,5 +294,7 @@ rule book:
         glob("tools/*.py"),
     output:
         "_build/html/index.html",
+    resources:
+        **needs(4, 1),
     shell:
         "{PYTHON} -m tools.site build"

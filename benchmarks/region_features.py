@@ -23,7 +23,7 @@ from wsl.cli.arguments import add_profile_arguments, profile_of
 from wsl.data.dataset import Dataset
 from wsl.data.images import read_image
 from wsl.evaluation.evaluate import evaluate_table
-from wsl.network.engines import OpenVinoEngine, TorchEngine, one_pool
+from wsl.network.engines import OpenVinoEngine, TorchEngine, converted, one_pool
 from wsl.network.features import Features
 from wsl.network.trunk import Trunk
 from wsl.systems import rcnn
@@ -46,8 +46,8 @@ def warped_crop(picture: Image.Image, box: np.ndarray, side: int) -> np.ndarray:
 def crop_features(trunk: Trunk, rgb: np.ndarray, boxes: np.ndarray) -> Tensor:
     """(P, C): the mean of the trunk's map of each warped crop."""
     picture = Image.fromarray(rgb)
-    crops = torch.stack([trunk.normalise(warped_crop(picture, box, trunk.input_size)) for box in boxes])
-    return torch.cat([trunk(part).float().mean((2, 3)).cpu() for part in crops.split(32)])
+    crops = torch.from_numpy(np.stack([trunk.normalise(warped_crop(picture, box, trunk.input_size)) for box in boxes]))
+    return torch.cat([torch.as_tensor(trunk(part)).mean((2, 3)).cpu() for part in crops.split(32)])
 
 
 def pooled_features(features: Features, image: int, boxes: np.ndarray, sides: list[int], grid: int) -> Tensor:
@@ -99,7 +99,8 @@ def main() -> None:
     maps = {"": features}
     if isinstance(trunk.module, nn.Sequential) and isinstance(trunk.module[-1], nn.AvgPool2d):
         cells = trunk.module[0]  # without D10
-        engine = TorchEngine(cells, trunk.device) if isinstance(trunk.engine, TorchEngine) else OpenVinoEngine(cells)
+        on_torch = isinstance(trunk.engine, TorchEngine)
+        engine = TorchEngine(cells, trunk.device) if on_torch else OpenVinoEngine(converted(cells))
         maps["single cells, "] = Features(replace(trunk, engine=engine), dataset, profile.canvas)
     for kind, source in maps.items():
         for sides in ([profile.canvas], rcnn.region_sides(profile)):

@@ -13,6 +13,16 @@ from wsl.data import voc
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory) -> None:
+    """The network's cache (wsl/network/cache.py) of one run of the tests, not the user's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WSL_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 # image -> (width, height), [(class, difficult, 1-based box)]
 VOC_IMAGES = {
     "000012": ((100, 50), [("dog", 0, (11, 11, 30, 40)), ("cat", 1, (51, 1, 100, 50))]),

@@ -63,4 +63,4 @@ def test_a_table_is_evaluated_and_compared_and_a_data_set_checked(voc_root, tmp_
 def test_what_needs_more_says_what_to_install(tmp_path, command):
     done = bare(tmp_path, *command.split())
     assert done.returncode == 2 and len(done.stderr.splitlines()) == 1, done.stderr
-    assert done.stderr.startswith("error: this command needs ") and "; pip install 'wsl-study[train]'" in done.stderr
+    assert done.stderr.startswith("error: this command needs ") and "; in the repository: pip install '.[train]'" in done.stderr

@@ -72,6 +72,7 @@ def test_errors_name_what_is_wrong(runs, tmp_path, capsys):
         ([runs[0], tmp_path], "give a run's folder or a table"),
         ([runs[0], other], "seed0/predictions.parquet: 40 images against 30"),
         ([runs[0], later], "seed 1 against seed 0"),
+        ([runs[0] / "predictions.parquet", later / "predictions.parquet"], "seed 1 against seed 0"),
         ([*runs, "--year", "2007"], "go with --voc"),
         ([*runs, "--tolerance", "-1"], "--tolerance"),
     ):

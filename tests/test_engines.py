@@ -3,29 +3,64 @@
 import sys
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
 from wsl.cli.main import main
 from wsl.network import engines
-from wsl.network.arithmetic import arithmetic_on, instruction_set
-from wsl.network.engines import CPU, OpenVinoEngine, TorchEngine, one_pool
+from wsl.network.arithmetic import arithmetic_on, instruction_set, to_bfloat16
+from wsl.network.engines import OpenVinoEngine, TorchEngine, converted, one_pool
 
 TOLERANCE = {"float32": 1e-5, "bfloat16": 2e-2}  # of numbers below 2
 
 
 @pytest.fixture(scope="module")
-def openvino():
+def layer():
     torch.manual_seed(0)
-    return OpenVinoEngine(torch.nn.Conv2d(3, 4, 3))
+    return torch.nn.Conv2d(3, 4, 3)
 
 
-def test_openvino_follows_torch_and_keeps_a_bounded_number_of_compiled_networks(openvino):
-    reference = TorchEngine(openvino.module, arithmetic="float32")
+@pytest.fixture(scope="module")
+def openvino(layer):
+    return OpenVinoEngine(converted(layer))
+
+
+def test_openvino_follows_torch_and_keeps_a_bounded_number_of_compiled_networks(openvino, layer):
+    reference = TorchEngine(layer, arithmetic="float32")
     for width in range(20, 24 + openvino.KEPT):
         images = torch.rand(2, 3, 20, width)
-        torch.testing.assert_close(openvino(images), reference(images), rtol=0, atol=TOLERANCE[openvino.arithmetic])
+        np.testing.assert_allclose(openvino(images), reference(images), rtol=0, atol=TOLERANCE[openvino.arithmetic])
+        assert openvino.shape(20, width) == (1, 4, 18, width - 2) == reference.shape(20, width)
     assert openvino.compiled.cache_info().currsize == openvino.KEPT
+
+
+@pytest.mark.parametrize("side", [1, 33, 250, 350, 499, 500, 501, 700, 1400])
+def test_arrays_are_resized_as_torch_resizes_its_tensors(layer, openvino, side):
+    canvases = np.random.default_rng(0).uniform(-1, 1, (2, 3, 500, 500)).astype(np.float32)
+    with one_pool():  # on several threads torch rounds the places of a few lines otherwise, by 1e-5
+        ours, torchs = openvino.at_side(torch.from_numpy(canvases), side), TorchEngine(layer).at_side(canvases, side)
+    assert ours.shape == (2, 3, side, side) and ours.dtype == np.float32
+    np.testing.assert_allclose(ours, torchs, rtol=0, atol=1e-6)
+
+
+def test_arrays_are_rounded_to_bfloat16_as_tensors_are():
+    random = np.random.default_rng(0).standard_normal(1000).astype(np.float32)
+    ties = np.float32([1 + 2**-8, 1 + 3 * 2**-8, -1 - 2**-8, 1 + 2**-8 + 2**-23, 0, -0.0, 1e-40, 3.4e38, np.inf])
+    for values in (random, ties):
+        np.testing.assert_array_equal(to_bfloat16(values.copy()), torch.from_numpy(values).bfloat16().float())
+
+
+def test_torch_is_asked_for_a_gpu_only_where_there_may_be_one(monkeypatch, tmp_path):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(engines, "GPU_FILES", (str(tmp_path / "none"),))
+    assert not engines.has_gpu()
+    monkeypatch.setattr(engines, "GPU_FILES", (str(tmp_path / "none"), str(tmp_path)))
+    assert engines.has_gpu()
+    monkeypatch.setattr(engines, "GPU_FILES", ())
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert engines.has_gpu()
 
 
 def test_openvino_does_not_report_home(openvino):
@@ -41,7 +76,7 @@ def test_one_setting_decides_the_arithmetic(monkeypatch, tmp_path, capsys):
     for asked, expected in {"auto": "bfloat16" if native else "float32", "float32": "float32", "bfloat16": "bfloat16"}.items():
         monkeypatch.setenv("WSL_ARITHMETIC", asked)
         engine = TorchEngine(layer)
-        assert engine.arithmetic == arithmetic_on(CPU) == expected
+        assert engine.arithmetic == arithmetic_on() == expected
         rounded = torch.equal(engine(images), engine(images).bfloat16().float())
         assert rounded == (expected == "bfloat16")
     monkeypatch.setenv("WSL_ARITHMETIC", "half")
@@ -51,8 +86,9 @@ def test_one_setting_decides_the_arithmetic(monkeypatch, tmp_path, capsys):
 
 @pytest.mark.parametrize("capabilities", [["FP32"], ["FP32", "BF16"]])
 def test_openvino_says_what_it_computes_in_not_what_it_was_asked_for(monkeypatch, capabilities):
-    monkeypatch.setattr(OpenVinoEngine, "_core", SimpleNamespace(get_property=lambda *_: capabilities))
-    engine = OpenVinoEngine(torch.nn.Identity(), arithmetic="bfloat16")
+    core = SimpleNamespace(get_property=lambda *_: capabilities)
+    monkeypatch.setattr(engines, "openvino", lambda: SimpleNamespace(Core=lambda: core))
+    engine = OpenVinoEngine(None, arithmetic="bfloat16")
     assert engine.arithmetic == ("bfloat16" if "BF16" in capabilities else "float32")
 
 

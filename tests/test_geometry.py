@@ -8,7 +8,8 @@ from torchvision.models import alexnet
 
 from wsl.data.geometry import Grid, cell_to_image, cells_in_boxes, inside, side_at
 from wsl.network.engines import TorchEngine
-from wsl.network.trunk import IMAGENET, Trunk, alexnet_as_convolutions, averaging
+from wsl.network.layers import alexnet_as_convolutions, averaging
+from wsl.network.trunk import IMAGENET, Trunk
 from wsl.systems.predict import best_points
 
 

@@ -7,8 +7,8 @@ from PIL import Image
 
 from wsl.data.images import on_canvas, read_image, upright_size
 from wsl.errors import StudyError
-from wsl.network.engines import TorchEngine
-from wsl.network.features import at_side, canvas_of
+from wsl.network.engines import TorchEngine, resized
+from wsl.network.features import canvas_of
 from wsl.network.trunk import CAFFE, IMAGENET, LITE, Trunk
 
 
@@ -78,7 +78,7 @@ def test_padding_is_the_mean_colour_after_normalisation():
     canvas, extent = canvas_of(np.full((20, 40, 3), 255, np.uint8), trunk, 100)
     assert extent == (100, 50)
     assert (canvas[:, 50:] == 0).all() and (canvas[:, :50] > 2).all()
-    assert at_side(canvas[None], 70).shape == (1, 3, 70, 70)
+    assert resized(canvas[None], 70).shape == (1, 3, 70, 70)
 
 
 def test_input_conventions():

@@ -27,7 +27,6 @@ MAY_IMPORT = {
     "cli": BOTTOM | {"data", "scenes", "network", "evaluation", "systems", "findings", "pages", "profile"},
     "tools": BOTTOM,
 }
-EXCEPTIONS = {("wsl/systems/localize.py", "pages")}  # `wsl localize` writes the picture that the book would show
 WITHOUT_TORCH = ("data", "evaluation", "findings", "pages")
 HOLD_NO_CODE = {"profiles"}
 
@@ -62,7 +61,7 @@ def test_imports_run_one_way(path):
     if room == "__init__":
         assert not imported(path.read_text())
         return
-    reached = {other for other in imported(path.read_text()) if (name.as_posix(), other) not in EXCEPTIONS}
+    reached = imported(path.read_text())
     assert reached <= MAY_IMPORT[room] | {room}, f"{room} may not import {reached - MAY_IMPORT[room]}"
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from wsl.errors import StudyError
-from wsl.network import model
+from wsl.network.heads import ArrayHead, check_head, read_head
 from wsl.network.model import Adaptation, global_max_pool, load_head, multilabel_loss, pool, save_head
 from wsl.systems.losses import masked_pool_loss, pooled_loss
 
@@ -70,6 +70,20 @@ def test_masked_pooling_and_its_outside_penalty(setting):
     assert len(set(losses)) == 3
 
 
+@pytest.mark.parametrize(("arithmetic", "atol"), [("float32", 1e-5), ("bfloat16", 2e-2)])
+def test_a_head_on_arrays_scores_as_the_head_does(tmp_path, monkeypatch, arithmetic, atol):
+    monkeypatch.setenv("WSL_ARITHMETIC", arithmetic)
+    torch.manual_seed(0)
+    head, features = Adaptation(64, 3, hidden=32), torch.rand(2, 64, 5, 7).bfloat16()
+    head.mean.copy_(torch.rand(64, 1, 1))
+    head.std.copy_(0.5 + torch.rand(64, 1, 1))
+    save_head(tmp_path / "head.safetensors", head, {"classes": ["a", "b", "c"]})
+    expected = load_head(tmp_path / "head.safetensors")[0].score_maps(features)
+    on_arrays = ArrayHead(read_head(tmp_path / "head.safetensors")[0])
+    for form in (features, features.float().numpy()):
+        np.testing.assert_allclose(on_arrays.score_maps(form), expected, rtol=0, atol=atol)
+
+
 def test_ties_go_to_the_first_cell():
     assert global_max_pool(torch.zeros(1, 2, 3, 3))[1].tolist() == [[0, 0]]
 
@@ -93,11 +107,11 @@ def test_head_file_round_trip_and_refusals(tmp_path, setting):
     save_head(tmp_path / "again.safetensors", head, about)
     assert path.read_bytes() == (tmp_path / "again.safetensors").read_bytes()  # a manifest's hash names the head
     np.testing.assert_allclose(again.ca.weight.detach(), head.ca.weight.detach(), atol=1e-3)
-    model.check_head(path, read, "t", "w", ("a", "b", "c"))
+    check_head(path, read, "t", "w", ("a", "b", "c"))
     with pytest.raises(StudyError, match="trained on trunk 't'"):
-        model.check_head(path, read, "other", "w")
+        check_head(path, read, "other", "w")
     with pytest.raises(StudyError, match="class list differs"):
-        model.check_head(path, read, "t", "w", ("a", "b", "d"))
+        check_head(path, read, "t", "w", ("a", "b", "d"))
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(StudyError, match="head.safetensors: not a head"):
         load_head(path)

@@ -48,6 +48,8 @@ def test_proposals_go_on_where_they_stopped(tmp_path, monkeypatch, squares):
     profile = load_profile("scenes-small")
     monkeypatch.setattr(type(profile), "dataset", lambda *_: dataset)
     monkeypatch.setattr(proposals, "CHUNK", 2)
+    pictures = ["as they were"]
+    monkeypatch.setattr(proposals, "files_digest", lambda _: pictures[-1])
     read = []
 
     def picture(file, *_):
@@ -63,9 +65,12 @@ def test_proposals_go_on_where_they_stopped(tmp_path, monkeypatch, squares):
     assert read == ["0", "1", "2", "2"] and len(found) == 3
     np.testing.assert_allclose(found[2], selective_search(squares, profile.proposal_side), atol=1e-4)
     keep_proposals(profile, "val", tmp_path, progress=False)
-    assert len(read) == 4 and [p.name for p in (tmp_path / "scenes-small" / "proposals").iterdir()] == ["val.safetensors"]
+    assert len(read) == 4 and [p.name for p in (tmp_path / "scenes-small" / "proposals").glob("*.*s*")] == ["val.safetensors"]
     keep_proposals(replace(profile, proposals=2), "val", tmp_path, progress=False)  # another setting: made anew
     assert len(read) == 7
+    pictures.append("one replaced")
+    keep_proposals(replace(profile, proposals=2), "val", tmp_path, progress=False)
+    assert len(read) == 10
 
 
 @pytest.mark.parametrize("grid", [1, 2, 3])

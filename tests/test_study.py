@@ -1,11 +1,17 @@
 """From data set to book tables on a few small scenes, and what bad input gets."""
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pytest
+from conftest import REPOSITORY
+from PIL import Image
 
 from wsl import profile as profiles
 from wsl.cli.main import main
@@ -13,6 +19,7 @@ from wsl.errors import StudyError
 from wsl.evaluation.evaluate import evaluate_table
 from wsl.evaluation.predictions import ALTERNATIVES
 from wsl.evaluation.runs import read_run
+from wsl.network.engines import has_gpu
 from wsl.profile import load_profile, profile_names
 from wsl.systems import plan, study
 from wsl.systems.data import make_data
@@ -279,7 +286,21 @@ def test_localize_finds_the_motorbike_and_draws_it(tmp_path, capsys):
     (image,) = json.loads(capsys.readouterr().out)["images"]
     best = image["found"][0]
     assert best["class"] == "motorbike" and 60 < best["x"] < 700 and 80 < best["y"] < 480
-    assert (tmp_path / "motorcycle_left_localized.png").stat().st_size > 10_000
+    drawn = np.asarray(Image.open(tmp_path / "motorcycle_left_localized.png"))
+    assert drawn.shape == (30 + 283, 420 + len(image["found"]) * (12 + 420), 3)  # a title above panels of 420 pixels
+    cross = np.argwhere((drawn[:, 432:852] == (255, 221, 51)).all(2)).mean(0) - (30, 0)
+    np.testing.assert_allclose(cross, np.array([best["y"], best["x"]]) * 420 / 741, atol=1.5)
     (tmp_path / "cut.png").write_bytes(path.read_bytes()[:5000])
     assert main(["localize", str(tmp_path / "cut.png")]) == 2
     assert "cut.png: not a readable image" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(has_gpu(), reason="PyTorch runs the trunk on a GPU")
+def test_localize_imports_neither_torch_nor_timm(tmp_path):
+    """At the first run, which converts the trunk, and with what that has kept."""
+    code = "import sys\nfrom wsl.cli.main import main\nfrom wsl.data.photographs import PHOTOGRAPHS\n"
+    code += f"words = ['localize', str(PHOTOGRAPHS['chelsea'].path), '--out', {str(tmp_path)!r}]\nfor _ in range(2):\n"
+    code += "    assert main(words) == 0\n    print(sorted({'torch', 'timm', 'torchvision', 'matplotlib'} & set(sys.modules)))"
+    environment = os.environ | {"WSL_CACHE": str(tmp_path / "cache")}
+    said = subprocess.check_output([sys.executable, "-c", code], cwd=REPOSITORY, env=environment, text=True)
+    assert said.splitlines()[3::4] == ["[]", "[]"] and len(list((tmp_path / "cache").iterdir())) == 1

@@ -1,5 +1,6 @@
 """The Snakefile and the Makefile: what is planned, what a change plans anew, and names as they reach the shell."""
 
+import json
 import os
 import re
 import shutil
@@ -8,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from wsl.profile import head_of, load_profile
 
@@ -24,7 +26,7 @@ ablations = ["weak_sup@test_s1"]
 
 def project(folder: Path) -> Path:
     """The project's files in a folder of their own, so that no run of the repository is touched."""
-    for name in ("wsl", "notebooks", "results", "_config.yml", "Snakefile"):
+    for name in ("wsl", "notebooks", "results", "_config.yml", "Snakefile", "cluster"):
         (folder / name).symlink_to(ROOT / name)
     for name in ("book", "tools"):
         (folder / name).mkdir()
@@ -97,6 +99,68 @@ def test_a_change_plans_anew_what_depends_on_it_and_nothing_else(dry_run, tmp_pa
     (tmp_path / "mine.toml").write_text('title = "mine"' + TINY)  # no number depends on it
     (tmp_path / "tools" / "more.py").touch()
     assert jobs(dry_run("-n", *given)) == {"book": 1}
+
+
+def cluster_profile(name: str) -> dict:
+    return yaml.safe_load((ROOT / "cluster" / name / "config.yaml").read_text())
+
+
+@pytest.mark.parametrize("name", ["slurm", "kubernetes"])
+def test_on_a_cluster_every_step_says_what_it_needs(name, dry_run, tmp_path):
+    """The profile in place, but for the settings of its executor, which is a plugin that need not be installed."""
+    settings = {key: value for key, value in cluster_profile(name).items() if not key.startswith("cluster-generic")}
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "config.yaml").write_text(yaml.safe_dump(settings))
+    (tmp_path / "mine.toml").write_text(TINY)
+
+    def asked(*given: str) -> dict[str, dict[str, int]]:
+        options = ("-n", "--workflow-profile", "mine", "--executor", "local", "--cores", "1000")
+        plan = dry_run(*options, "--config", "profiles=mine.toml", *given, "--", "book")
+        steps = re.findall(r"^rule (\w+):\n(?:    .*\n)*?(?:    threads: (\d+)\n)?    resources: (.*)$", plan, re.MULTILINE)
+        keys = ("threads", "mem_mb", "runtime", "gpu", "cpus_per_task")
+        found = {rule: {"threads": threads or 1, **dict(re.findall(r"(\w+)=(\d+)\b", needs))} for rule, threads, needs in steps}
+        return {rule: {key: int(needs[key]) for key in keys if key in needs} for rule, needs in found.items()}
+
+    steps = asked("processes=4")
+    assert set(steps) == {"data", "features", "proposals", "train", "evolve", "extent", "predict_mine", "notebook", "book"}
+    assert steps["train"] == {"mem_mb": 4 * 16384, "runtime": 720, "gpu": 4, "cpus_per_task": 32, "threads": 1}
+    assert steps["predict_mine"] == {"mem_mb": 16384, "runtime": 720, "gpu": 1, "threads": 16}  # of 1000 cores
+    assert steps["notebook"] == {"mem_mb": 8192, "runtime": 120, "threads": 1}
+    assert all(step.keys() >= {"mem_mb", "runtime"} and step["threads"] <= 16 for step in steps.values())
+    assert not any("gpu" in step for step in asked("gpu=0").values())
+
+
+def test_on_kubernetes_a_step_becomes_a_job(tmp_path, monkeypatch):
+    settings = cluster_profile("kubernetes")
+    submit, *given = settings["cluster-generic-submit-cmd"].split()
+    status, cancel = settings["cluster-generic-status-cmd"], settings["cluster-generic-cancel-cmd"]
+    asked = {"mem_mb": 32768, "runtime": 720, "gpu": 2, "cpus_per_task": 16}
+    about = {"rule": "train", "threads": 1, "output": ["runs/head.safetensors"], "resources": asked}
+    (tmp_path / "script.sh").write_text(f"#!/bin/sh\n# properties = {json.dumps(about)}\ntrue\n")
+    fake = '#!/bin/sh\ncd "$(dirname "$0")"\necho "$*" > said\n[ $1 = create ] && cat > job\ncat answer\n'
+    (tmp_path / "kubectl").write_text(fake)
+    (tmp_path / "kubectl").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+
+    def call(answer: str, *command: str) -> str:
+        (tmp_path / "answer").write_text(answer)
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+
+    assert call("study-x", submit, *given, str(tmp_path / "script.sh")) == "study-x"
+    spec = json.loads((tmp_path / "job").read_text())["spec"]
+    assert spec["activeDeadlineSeconds"] == 720 * 60 and spec["backoffLimit"] == 0
+    step = spec["template"]["spec"]["containers"][0]
+    assert step["resources"] == {"requests": {"cpu": 16}, "limits": {"memory": "32768Mi", "nvidia.com/gpu": 2}}
+    assert step["command"] == ["/bin/sh", str(tmp_path / "script.sh")] and step["workingDir"] == str(ROOT)
+    words = {"a Complete": "success", "a Failed": "failed", "a FailureTarget": "running", "a ": "running", "": "failed"}
+    assert {answer: call(answer, status, "a") for answer in words} == words
+    call("", cancel, "a", "b")
+    assert (tmp_path / "said").read_text() == "delete job --ignore-not-found --wait=false a b\n"
+
+    # the pod that everything starts from has the same image, and the same volume at the same place
+    claim, *_, pod = yaml.safe_load_all((ROOT / "cluster/kubernetes/study.yaml").read_text())
+    start = pod["spec"]["containers"][0]
+    assert [start["image"], claim["metadata"]["name"], start["volumeMounts"][0]["mountPath"]] == given
 
 
 def test_names_reach_the_shell_as_they_are(tmp_path):

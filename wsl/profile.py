@@ -235,12 +235,19 @@ def load_profile(name: str, **changes: object) -> Profile:
 
 def _honoured(profile: Profile) -> Profile:
     """`profile`, if its systems honour its kernel and its pooling, as far as they have a score map."""
-    asked = {key for key, default in (("kernel", 1), ("pool", "max")) if getattr(profile, key) != default}
+    if profile.fraction < 1 and "rcnn" in dict(profile.targets()):
+        raise StudyError(f"fraction = {profile.fraction!r} is not honoured by rcnn; leave one of the two out")
     for method in map(method_of, dict(profile.targets())):
-        if method not in ("full_images", "rcnn") and asked - HONOURED[method]:
-            key = min(asked - HONOURED[method])
-            raise StudyError(f"{key} = {getattr(profile, key)!r} is not honoured by {method}; leave one of the two out")
+        if method not in ("full_images", "rcnn"):
+            check_honoured(method, profile)
     return profile
+
+
+def check_honoured(method: str, settings: Profile) -> None:
+    """Refuse a kernel or a pooling that a system would drop."""
+    for key, default in (("kernel", 1), ("pool", "max")):
+        if key not in HONOURED[method] and (value := getattr(settings, key)) != default:
+            raise StudyError(f"{key} = {value!r} is not honoured by {method}; leave one of the two out")
 
 
 def _in_words(error: ValidationError) -> str:

@@ -38,7 +38,8 @@ def main(argv: list[str] | None = None) -> int:
         package = (error.name or "").partition(".")[0]
         if package == "wsl":
             raise
-        print(f"error: this command needs {package}, which is not installed; pip install 'wsl-study[train]'", file=sys.stderr)
+        remedy = "in the repository: pip install '.[train]'"
+        print(f"error: this command needs {package}, which is not installed; {remedy}", file=sys.stderr)
         return 2
     except BrokenPipeError:  # `wsl ... | head`: the reader has gone, which is no error
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -52,7 +52,7 @@ def load(instances: str | Path, images: str | Path | None = None) -> Dataset:
     split = path.stem.removeprefix("instances_")
     folder = Path(images) if images is not None else path.parent.parent / split
     return Dataset(
-        name=f"scenes (COCO layout) {split[:-6]}" if split.endswith("scenes") else f"COCO {split}",
+        name=f"scenes (COCO layout) {split[:-6]}" if split in ("trainscenes", "valscenes") else f"COCO {split}",
         classes=tuple(str(c["name"]) for c in categories),
         images=tuple(str(record["id"]) for record in records),
         files=tuple(folder / record["file_name"] for record in records),

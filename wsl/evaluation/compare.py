@@ -34,8 +34,9 @@ class Entry:
 
     @property
     def run(self) -> Run | None:
-        """The run that the table is of, or None for a table from elsewhere."""
-        return run_at(self.source)
+        """The run that the table is of, however its path is written, or None for a table from elsewhere."""
+        path = Path(self.source).resolve()
+        return run_at(path.parent if path.name == "predictions.parquet" else path)
 
 
 @dataclass(frozen=True)

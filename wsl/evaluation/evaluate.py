@@ -184,11 +184,11 @@ def check_same_truth(several: Iterable[Scored]) -> None:
         _refuse(several[0], other, several[0].truth.differs(other.truth))
 
 
-def _refuse(a: Scored | Measure, b: Scored | Measure, what: str) -> None:
+def _refuse(a: Scored | Measure, b: Scored | Measure, what: str, remedy: str = "make both again on the same data") -> None:
     if what:
         raise StudyError(
             f"{a.source} and {b.source}: {what}; only the same images, classes, labels and seeds can be averaged or "
-            f"compared: make both again on the same data"
+            f"compared: {remedy}"
         )
 
 
@@ -238,12 +238,13 @@ def paired_difference(a: Measure, b: Measure) -> Difference:
     StudyError, naming both, unless images, classes, labels, seeds and resamples are the same: what is drawn apart has
     no paired interval.
     """
-    what = a.truth.differs(b.truth)
-    if not what and a.seeds.keys() != b.seeds.keys():
+    _refuse(a, b, a.truth.differs(b.truth))
+    if a.seeds.keys() != b.seeds.keys():
         what = " against ".join(f"seed{'s' * (len(m.seeds) > 1)} {', '.join(map(str, m.seeds))}" for m in (a, b))
-    if not what and a.resamples != b.resamples:
+        _refuse(a, b, what, "choose runs of the same seeds")
+    if a.resamples != b.resamples:
         what = " against ".join(f"{n} resamples from seed {seed}" for n, seed in (a.resamples, b.resamples))
-    _refuse(a, b, what)
+        _refuse(a, b, what, "draw as many resamples, from the same seed")
     gain, by_class = a.classes["ap"] - b.classes["ap"], a.class_samples - b.class_samples
     low, high = metrics.interval(by_class, gain.to_numpy())
     classes = pd.DataFrame({"gain": gain, "low": low, "high": high})

@@ -13,28 +13,57 @@ GPU, "float32" is PyTorch's, with the convolutions that cuDNN chooses.
 from __future__ import annotations
 
 import os
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
+import numpy as np
 
 from wsl.errors import StudyError
 
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+if TYPE_CHECKING:
+    import torch
+
+NAMES = ("float32", "bfloat16")  # as PyTorch calls the types, too
 
 
-def arithmetic_on(device: torch.device) -> str:
-    """"float32" or "bfloat16": what WSL_ARITHMETIC says, else what the device multiplies natively."""
+def arithmetic_on(device: torch.device | None = None) -> str:
+    """"float32" or "bfloat16": what WSL_ARITHMETIC says, else what the device (None: the processor) multiplies natively."""
     asked = os.environ.get("WSL_ARITHMETIC", "auto")
-    if asked in DTYPES:
+    if asked in NAMES:
         return asked
     if asked != "auto":
-        raise StudyError(f"WSL_ARITHMETIC = {asked!r} is not possible; set it to auto, {' or '.join(DTYPES)}")
-    if device.type == "cuda":
-        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
-    return "bfloat16" if torch.cpu._is_avx512_bf16_supported() else "float32"
+        raise StudyError(f"WSL_ARITHMETIC = {asked!r} is not possible; set it to auto, {' or '.join(NAMES)}")
+    if device is not None and device.type == "cuda":
+        import torch
+
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        native = _processor_has_bfloat16()
+    return "bfloat16" if native else "float32"
+
+
+def _processor_has_bfloat16() -> bool:
+    """As PyTorch says; where Linux says it, without importing PyTorch."""
+    try:
+        return "avx512_bf16" in Path("/proc/cpuinfo").read_text()
+    except OSError:
+        import torch
+
+        return torch.cpu._is_avx512_bf16_supported()
+
+
+def to_bfloat16(values: np.ndarray) -> np.ndarray:
+    """float32 numbers rounded, where they lie, to the nearest that bfloat16 holds; ties to even, as PyTorch does it."""
+    bits = values.view(np.uint32)
+    bits += 0x7FFF + ((bits >> 16) & 1)
+    bits &= 0xFFFF0000
+    return values
 
 
 def instruction_set() -> str:
     """The widest instructions of the processor that the network can use, as a manifest names them, e.g. "AVX2"."""
+    import torch
+
     if torch.cpu._is_amx_tile_supported():
         return "AMX BF16"
     if torch.cpu._is_avx512_bf16_supported():

@@ -13,28 +13,28 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 from filelock import FileLock
-from torch import Tensor
-from torch.utils.data import DataLoader
-from torch.utils.data import Dataset as TorchDataset
 from tqdm import tqdm
 
 from wsl.data.dataset import Dataset
 from wsl.data.images import on_canvas, read_image, warped
 from wsl.errors import StudyError
 from wsl.files import whole_file
+from wsl.network.arithmetic import to_bfloat16
 from wsl.network.trunk import Trunk
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 Side = int | None
-FORMAT = 1  # of kept features: one more whenever this code gives other numbers, or lays them out in another way
+FORMAT = 2  # of kept features: one more whenever this code gives other numbers, or lays them out in another way
 
 
 @dataclass
-class Canvases(TorchDataset):
+class Canvases:
     """Pictures ready for the trunk: float32 (3, canvas, canvas) top-left on mean colour, and (3, input, input) warped."""
 
     dataset: Dataset
@@ -42,37 +42,35 @@ class Canvases(TorchDataset):
     canvas: int
     want_warped: bool = False
 
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         size = tuple(int(v) for v in self.dataset.sizes[index])
         rgb = read_image(self.dataset.files[index], size, self.canvas)
-        whole = self.trunk.normalise(warped(rgb, self.trunk.input_size)) if self.want_warped else torch.empty(0)
+        whole = self.trunk.normalise(warped(rgb, self.trunk.input_size)) if self.want_warped else np.empty(0)
         return canvas_of(rgb, self.trunk, self.canvas)[0], whole
 
 
-def canvas_of(rgb: np.ndarray, trunk: Trunk, canvas: int) -> tuple[Tensor, tuple[int, int]]:
-    """A uint8 picture (H, W, 3) as the normalised canvas (3, canvas, canvas), and its extent (w, h) there."""
+def canvas_of(rgb: np.ndarray, trunk: Trunk, canvas: int) -> tuple[np.ndarray, tuple[int, int]]:
+    """A uint8 picture (H, W, 3) as the normalised canvas (3, canvas, canvas), float32, and its extent (w, h) there."""
     small, (width, height) = on_canvas(rgb, canvas)
-    square = torch.zeros(3, canvas, canvas)
+    square = np.zeros((3, canvas, canvas), np.float32)
     square[:, :height, :width] = trunk.normalise(small)
     return square, (width, height)
 
 
-def at_side(canvases: Tensor, side: int) -> Tensor:
-    """Canvases (B, 3, c, c) resized to (B, 3, side, side)."""
-    if canvases.shape[-1] == side:
-        return canvases
-    return F.interpolate(canvases, (side, side), mode="bilinear", antialias=side < canvases.shape[-1])
-
-
-def maps_at(trunk: Trunk, canvases: Tensor, side: Side, whole: Tensor | None = None) -> Tensor:
-    """Features of canvases (B, 3, c, c) at an input of `side` pixels, for None of `whole` (B, 3, i, i): bfloat16 (B, C, n, m).
+def maps_at(
+    trunk: Trunk, canvases: Tensor | np.ndarray, side: Side, whole: Tensor | np.ndarray | None = None
+) -> Tensor | np.ndarray:
+    """Features (B, C, n, m) of canvases (B, 3, c, c) at an input of `side` pixels, for None of `whole` (B, 3, i, i).
 
     The only way from pictures to features: what training keeps, what heads are tested on, what a single photograph gets.
-    Rounding them to bfloat16 halves the disk that kept ones take; as it stands here, no path sees other numbers.
+    Rounding them to bfloat16 halves the disk that kept ones take; as it stands here, no path sees other numbers. They come
+    as the engine gives them: a bfloat16 tensor, or a float32 array of numbers that bfloat16 holds.
     """
     if side is None:
-        return trunk(whole).mean((2, 3), keepdim=True).bfloat16()
-    return trunk(at_side(canvases.to(trunk.device), side)).bfloat16()
+        maps = trunk(whole).mean((2, 3), keepdims=True)
+    else:
+        maps = trunk(trunk.engine.at_side(canvases, side))
+    return to_bfloat16(maps) if isinstance(maps, np.ndarray) else maps.bfloat16()
 
 
 class Features:
@@ -95,22 +93,32 @@ class Features:
         return Features(self.trunk, self.dataset.subset(indices), self.canvas, self.kept, self.rows[indices])
 
     def batches(self, indices: Sequence[Sequence[int]], sides: Sequence[Sequence[Side]]) -> Iterator[list[Tensor]]:
-        """For each batch of indices, its features at each of its sides: bfloat16 (B, C, n, m)."""
+        """For each batch of indices, its features at each of its sides: bfloat16 tensors (B, C, n, m)."""
+        import torch
+
         if self.kept is not None:
             for batch, wanted in zip(indices, sides, strict=True):
                 kept = (torch.from_numpy(self.kept[side][self.rows[np.asarray(batch)]]) for side in wanted)
                 yield [maps.view(torch.bfloat16).to(self.trunk.device) for maps in kept]
             return
         for (canvases, whole), wanted in zip(self.pictures(indices, None in chain(*sides)), sides, strict=True):
-            yield [maps_at(self.trunk, canvases, side, whole) for side in wanted]
+            yield [self._maps_at(canvases, side, whole) for side in wanted]
+
+    def _maps_at(self, canvases: Tensor, side: Side, whole: Tensor) -> Tensor:
+        import torch
+
+        return torch.as_tensor(maps_at(self.trunk, canvases, side, whole)).bfloat16()
 
     def pictures(self, indices: Sequence[Sequence[int]], want_warped: bool) -> Iterator[tuple[Tensor, Tensor]]:
         """Canvases and warped pictures, decoded ahead by worker processes where a GPU waits for them."""
+        from torch.utils.data import DataLoader
+
         gpu = self.trunk.device.type == "cuda"
         pictures = Canvases(self.dataset, self.trunk, self.canvas, want_warped)
         workers = min(16, os.cpu_count() or 1) if gpu else 0
-        for canvases, whole in DataLoader(pictures, batch_sampler=indices, num_workers=workers):
-            yield canvases.to(self.trunk.device), whole.to(self.trunk.device)
+        for batch in DataLoader(pictures, batch_sampler=indices, num_workers=workers, pin_memory=gpu):
+            canvases, whole = (pixels.to(self.trunk.device, non_blocking=True) for pixels in batch)
+            yield canvases, whole
 
     def keep(self, folder: Path, sides: Sequence[Side], progress: bool = True) -> Features:
         """These features at all `sides`, kept below `folder` as bfloat16; what is not there yet is computed.
@@ -159,6 +167,9 @@ class Features:
 
         Row by row, not through a memory map, where a full disk kills the process in place of an error.
         """
+        import torch
+
+        self.trunk.engine.prepare([side or self.trunk.input_size for side in files])
         count = len(self.dataset)
         indices = [range(i, min(i + 8, count)) for i in range(0, count, 8)]
         bar = tqdm(total=count, desc=f"features of {self.dataset.name}", unit="image", disable=not progress)
@@ -166,7 +177,7 @@ class Features:
             out = {side: stack.enter_context(open(stack.enter_context(whole_file(path)), "wb")) for side, path in files.items()}
             for batch, (canvases, whole) in zip(indices, self.pictures(indices, None in files), strict=True):
                 for side, file in out.items():
-                    rows = maps_at(self.trunk, canvases, side, whole).cpu().view(torch.int16).numpy()
+                    rows = self._maps_at(canvases, side, whole).cpu().view(torch.int16).numpy()
                     if batch.start == 0:
                         header = {"descr": rows.dtype.str, "fortran_order": False, "shape": (count, *rows.shape[1:])}
                         np.lib.format.write_array_header_1_0(file, header)
@@ -185,7 +196,7 @@ def _is_of(folder: Path, about: dict) -> bool:
 def files_digest(files: Sequence[Path]) -> str:
     """sha256 over the sizes and modification times of picture files: a replaced picture gives another one.
 
-    Times, not contents: every training asks, and reading 80,000 photographs takes minutes where their times take a second.
+    Times, not contents: every command asks, and reading 80,000 photographs takes a minute where their times take a second.
     So scenes drawn anew with the same bytes, and data copied without their times, cost their features once more. Both are
     rare (scenes are drawn anew where their code has changed), and the error is on the safe side.
     """

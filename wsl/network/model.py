@@ -14,14 +14,15 @@ import json
 import math
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from wsl.errors import StudyError
-from wsl.network.arithmetic import DTYPES, arithmetic_on
+from wsl.network.arithmetic import arithmetic_on
+from wsl.network.heads import read_head
 
 
 class Adaptation(nn.Module):
@@ -63,19 +64,20 @@ class Adaptation(nn.Module):
         return self.ca.kernel_size == (1, 1)
 
     @torch.no_grad()
-    def score_maps(self, features: Tensor, masks: tuple[Tensor, Tensor] | None = None) -> Tensor:
+    def score_maps(self, features: Tensor | np.ndarray, masks: tuple[Tensor, Tensor] | None = None) -> Tensor:
         """`forward` without gradients, several times faster; float32.
 
         Standardising and the masks are folded into the weights, and Ca is computed in the arithmetic in force (see
         `wsl.network.arithmetic`). With 3x3 kernels the folded shift would differ at the border, where the padding is
         zero: `dense_scores` serves there.
         """
+        features = torch.as_tensor(features)
         if not self.one_by_one:
             return dense_scores(self, features, masks)
         first, second = masks or (1.0, 1.0)
         weight = self.ca.weight * (first / self.std)
         bias = self.ca.bias - (weight * self.mean).sum((1, 2, 3))
-        dtype = DTYPES[arithmetic_on(features.device)]
+        dtype = getattr(torch, arithmetic_on(features.device))
         x = F.conv2d(features.to(dtype), weight.to(dtype), bias.to(dtype))
         return F.conv2d(F.relu_(x).float(), self.cb.weight * second, self.cb.bias)
 
@@ -147,27 +149,8 @@ def save_head(path: Path, head: Adaptation, about: dict) -> None:
 
 def load_head(path: Path) -> tuple[Adaptation, dict]:
     """A head and what `save_head` wrote about it."""
-    path = Path(path)
-    if not path.is_file():
-        raise StudyError(f"{path}: no such head; train one with `wsl train`, or leave --head out for the shipped one")
-    try:
-        with safe_open(path, "pt") as file:
-            state = {key: file.get_tensor(key).float() for key in file.keys()}
-            about = json.loads(file.metadata()["about"])
-        hidden, channels, kernel, _ = state["ca.weight"].shape
-        head = Adaptation(channels, state["cb.weight"].shape[0], hidden, kernel)
-        head.load_state_dict(state)
-        if len(about["classes"]) != head.cb.out_channels:
-            raise ValueError(f"{len(about['classes'])} class names for {head.cb.out_channels} score maps")
-    except (SafetensorError, TypeError, KeyError, ValueError, RuntimeError) as error:
-        raise StudyError(f"{path}: not a head of this study ({error}); make one with `wsl train`") from None
+    state, about = read_head(path)
+    hidden, channels, kernel, _ = state["ca.weight"].shape
+    head = Adaptation(channels, len(about["classes"]), hidden, kernel)
+    head.load_state_dict({key: torch.from_numpy(value) for key, value in state.items()})
     return head.eval(), about
-
-
-def check_head(path: Path, about: dict, trunk: str, weights_sha256: str, classes: tuple[str, ...] | None = None) -> None:
-    """Refuse a head that was trained on another trunk or for other classes."""
-    if about.get("trunk") != trunk or about.get("weights_sha256") not in (None, weights_sha256):
-        raise StudyError(f"{path}: was trained on trunk {about.get('trunk')!r} (or other weights of it), not on {trunk!r}")
-    if classes is not None and tuple(about["classes"]) != tuple(classes):
-        other = sorted(set(about["classes"]) ^ set(classes)) or ["another order"]
-        raise StudyError(f"{path}: its class list differs from the data set's (first difference: {other[0]!r}); train anew")

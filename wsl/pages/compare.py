@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -36,7 +37,7 @@ def to_html(comparison: Comparison, metric: str, data: str = "", link: bool = Fa
     where = f" on {html.escape(data)}" if data else ""
     extra = f", tolerance {comparison.tolerance:g} pixels" if metric == "location" else ""
     caption = f"{METRICS[metric].capitalize()} AP, %{where}, {n:,} images{extra}; differences in points with 95% intervals."
-    return tables.table(heads, rows, caption, f"compare-{metric}")
+    return tables.table(heads, rows, caption, re.sub(r"\W+", "-", f"compare {metric} {data}".strip()))
 
 
 def _cell(row: pd.Series, below: bool, sign: str = "") -> Cell:

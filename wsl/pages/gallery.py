@@ -186,10 +186,3 @@ def card(table: pd.DataFrame, dataset: Dataset, image: str, outcome: str) -> tup
         picture(image, dataset), points, f"Picture {image}; crosses: {labels}", 360, missed
     )
     return body, f"{outcome}: {', '.join(names)}"
-
-
-def crowded(dataset: Dataset) -> tuple[str, list[str]]:
-    """(image id, its classes) of the first image that shows three classes, or as many as any shows."""
-    counts = (dataset.labels > 0).sum(axis=1)
-    index = int(np.argmax(np.minimum(counts, 3)))
-    return dataset.images[index], [dataset.classes[k] for k in np.flatnonzero(dataset.labels[index] > 0)]

@@ -8,18 +8,22 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from PIL import Image, ImageDraw, ImageFont
 
+from wsl.data.geometry import Grid
 from wsl.data.images import read_image, upright_size
 from wsl.errors import StudyError
 from wsl.files import whole_file
-from wsl.network.engines import one_pool
+from wsl.network.engines import OpenVinoEngine, one_pool
 from wsl.network.features import canvas_of, maps_at
-from wsl.network.model import check_head, load_head
+from wsl.network.heads import ArrayHead, check_head, read_head
 from wsl.network.trunk import Trunk, load_trunk
-from wsl.profile import method_of
-from wsl.systems.predict import MAPPINGS, Tester, read
+from wsl.systems.predict import Tester, read
 
 SHIPPED_HEAD = Path(str(files("wsl.systems") / "heads" / "voc-sample.safetensors"))
+PANEL, GAP, TITLE = 420, 12, 30  # pixels of the drawn picture
+YELLOW = "#ffdd33"  # the crosses of Figure 6
+HEAT = np.array([(0, 0, 4), (87, 16, 110), (188, 55, 84), (249, 142, 9), (252, 255, 164)])  # matplotlib's "inferno", each quarter
 
 
 @dataclass(frozen=True)
@@ -51,9 +55,10 @@ class Localizer:
         size, rgb = upright_size(path), read_image(path, longest=canvas)
         square = canvas_of(rgb, self.trunk, canvas)[0][None]
         features = {side: maps_at(self.trunk, square, side) for side in sides}
-        grids = {side: self.trunk.grid(side) for side in sides}
-        scores, points, maps = read(self.tester, features, grids, canvas, [size])
-        score, (x, y) = scores[0, 0], points[MAPPINGS.index("stretch"), 0].T
+        # "stretch" asks for the number of cells alone, not for their centres, which PyTorch would have to measure
+        grids = {side: Grid(self.trunk.grid_cells(side), self.trunk.stride, np.nan) for side in sides}
+        scores, points, maps = read(self.tester, features, grids, canvas, [size], ["stretch"])
+        score, (x, y) = scores[0, 0], points[0, 0].T
         columns = {"class": self.about["classes"], "score": score, "probability": 1 / (1 + np.exp(-score)), "x": x, "y": y}
         found = pd.DataFrame(columns).sort_values("score", ascending=False, kind="stable", ignore_index=True)
         at_one = maps[int(np.argmin([abs(side - canvas) for side in sides]))][0]
@@ -63,11 +68,19 @@ class Localizer:
 def load_localizer(head: Path | None = None, weights: Path | None = None, convention: str | None = None) -> Localizer:
     """The shipped head (VOC classes, trained on real photographs), or the one in `head`, with its trunk."""
     path = Path(head) if head else SHIPPED_HEAD
-    adaptation, about = load_head(path)
+    state, about = read_head(path)
     trunk = load_trunk(about["trunk"], weights, convention)
     check_head(path, about, trunk.name, trunk.weights_sha256)
-    scales = () if method_of(about.get("system", "")) == "full_images" else tuple(about["test_scales"])
-    return Localizer(Tester(adaptation.to(trunk.device), scales), about, trunk)
+    scales = () if about.get("system", "").startswith("full_images") else tuple(about["test_scales"])
+    if isinstance(trunk.engine, OpenVinoEngine) and state["ca.weight"].shape[-1] == 1:
+        head = ArrayHead(state)
+    else:
+        from wsl.network.model import load_head
+
+        head = load_head(path)[0].to(trunk.device)
+    tester = Tester(head, scales)
+    trunk.engine.prepare([side or trunk.input_size for side in tester.sides(about["canvas"])])
+    return Localizer(tester, about, trunk)
 
 
 def localize(path: Path, head: Path | None = None) -> Localization:
@@ -76,29 +89,36 @@ def localize(path: Path, head: Path | None = None) -> Localization:
 
 
 def draw(result: Localization, path: Path, most: int = 6) -> Path:
-    """A PNG: the picture, then for each class found (the best one if none is) its heat map and a yellow cross."""
-    import matplotlib
+    """A PNG: the picture, then for each class found (the best one if none is) its heat map and a yellow cross.
 
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    from wsl.pages.pictures import YELLOW, overlay, resize_to
-
+    By PIL: importing matplotlib takes as long as looking at the photograph.
+    """
     found = result.found[result.found["probability"] >= 0.5].head(most)
     found = result.found.head(1) if found.empty else found
-    small = resize_to(result.rgb, 640)
-    to_small = small.shape[1] / result.size[0]
-    figure, axes = plt.subplots(1, 1 + len(found), figsize=(4.2 * (1 + len(found)), 4.2), squeeze=False)
-    axes[0, 0].imshow(small)
-    for axis, row in zip(axes[0, 1:], found.itertuples(index=False), strict=True):
-        scores = result.maps[row[0]]
-        axis.imshow(overlay(small, scores, float(scores.min()), float(scores.max())))
-        axis.plot((row.x + 0.5) * to_small - 0.5, (row.y + 0.5) * to_small - 0.5, "+", color=YELLOW, ms=18, mew=3)
-        axis.set_title(f"{row[0]}: {row.probability:.2f}")
-    for axis in axes[0]:
-        axis.axis("off")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    picture = Image.fromarray(result.rgb)
+    picture.thumbnail((PANEL, PANEL), Image.Resampling.LANCZOS)
+    to_panel = picture.width / result.size[0]
+    sheet = Image.new("RGB", ((PANEL + GAP) * (1 + len(found)) - GAP, TITLE + picture.height), "white")
+    sheet.paste(picture, (0, TITLE))
+    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(18)
+    for panel, row in enumerate(found.itertuples(index=False), 1):
+        left = panel * (PANEL + GAP)
+        sheet.paste(heated(picture, result.maps[row[0]]), (left, TITLE))
+        pen.text((left, TITLE / 2), f"{row[0]}: {row.probability:.2f}", "black", font, "lm")
+        x, y = left + (row.x + 0.5) * to_panel - 0.5, TITLE + (row.y + 0.5) * to_panel - 0.5
+        for width, colour in ((7, "black"), (3, YELLOW)):  # a dark rim keeps the cross visible on bright ground
+            pen.line((x - 12, y, x + 12, y), colour, width)
+            pen.line((x, y - 12, x, y + 12), colour, width)
     with whole_file(path) as temporary:
-        figure.savefig(temporary, format="png", bbox_inches="tight", metadata={"Software": None})
-    plt.close(figure)
+        sheet.save(temporary, "png")
     return path
+
+
+def heated(picture: Image.Image, scores: np.ndarray) -> Image.Image:
+    """The picture in grey under a score map (n, m) of the square canvas, on which it lies top-left: dark to bright."""
+    square = Image.fromarray(scores).resize([max(picture.size)] * 2, Image.Resampling.BILINEAR)
+    heat = np.asarray(square)[: picture.height, : picture.width]
+    heat = (heat - scores.min()) / max(np.ptp(scores), 1e-9)
+    colours = np.stack([np.interp(heat, np.linspace(0, 1, len(HEAT)), channel) for channel in HEAT.T], 2)
+    alpha, grey = 0.85 * heat[..., None], 0.85 * np.asarray(picture).mean(2, keepdims=True)
+    return Image.fromarray(((1 - alpha) * grey + alpha * colours).astype(np.uint8))

@@ -25,16 +25,10 @@ from wsl.errors import StudyError
 from wsl.network.features import Features, Side
 from wsl.network.model import dense_scores, global_max_pool, multilabel_loss, pool, scores_at, searched_scores
 from wsl.network.trunk import Trunk
-from wsl.profile import Profile, method_of
+from wsl.profile import Profile, check_honoured, method_of
 from wsl.systems.patches import patch_loss, sample_patches
 
 Masks = tuple[Tensor, Tensor] | None  # channel dropout of a mini-batch, see `Adaptation.dropout_masks`
-# What a system's loss is made for, where that is not everything: setting -> its only value
-ONLY = {
-    "masked_pool": {"pool": "max"},
-    "masked_pool_outside": {"pool": "max"},
-    "object_patches": {"pool": "max", "kernel": 1},  # chosen cells have no neighbours
-}
 
 
 @dataclass(frozen=True)
@@ -86,19 +80,15 @@ class PatchLoss:
 
 def loss_of(system: str, settings: Profile, seed: int, features: Features) -> Loss:
     """The loss of a system on the training images of `features`, with the settings that its changes make."""
-    kind = method_of(system)
-    for key, value in ONLY.get(kind, {}).items():
-        if getattr(settings, key) != value:
-            raise StudyError(
-                f"system {system}: {key} = {getattr(settings, key)!r} is not possible, only {value!r}; "
-                f"change {key} in the profile or leave {kind} out"
-            )
+    method = method_of(system)
+    if method != "full_images":  # whose map has one cell, which every pooling gives
+        check_honoured(method, settings)
     labels = torch.from_numpy(features.dataset.labels).float().to(features.trunk.device)
-    match kind:
+    match method:
         case "weak_sup" | "full_images":
             return PooledLoss(labels, settings.pool)
         case "masked_pool" | "masked_pool_outside":
-            return MaskedPoolLoss(labels, features, kind == "masked_pool_outside")
+            return MaskedPoolLoss(labels, features, method == "masked_pool_outside")
         case "object_patches":
             return PatchLoss(features, seed)
     raise StudyError(f"system {system}: has no adaptation layers of its own to train")

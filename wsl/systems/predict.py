@@ -13,19 +13,21 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
 from operator import methodcaller
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-import pandas as pd
-import torch
-from tqdm import tqdm
 
 from wsl.data.dataset import Dataset
 from wsl.data.geometry import Grid, cell_to_image, inside, side_at
 from wsl.data.images import extent_on_canvas
-from wsl.evaluation.predictions import attach_truth
 from wsl.network.features import Features, Side
-from wsl.network.model import Adaptation
+from wsl.network.heads import ArrayHead
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from torch import Tensor
+
+    from wsl.network.model import Adaptation
 
 MAPPINGS = ("stretch", "centre")
 
@@ -34,11 +36,16 @@ MAPPINGS = ("stretch", "centre")
 class Tester:
     """A head, and the scales at which it is tested; no scales stands for FULL IMAGES."""
 
-    head: Adaptation
+    head: Adaptation | ArrayHead
     scales: tuple[float, ...]
 
     def sides(self, canvas: int) -> list[Side]:
         return [side_at(s, canvas) for s in sorted(self.scales)] or [None]
+
+    def score_maps(self, features: Tensor | np.ndarray) -> np.ndarray:
+        """(B, C, n, m) -> (B, K, n, m), float32."""
+        maps = self.head.score_maps(features)
+        return maps if isinstance(maps, np.ndarray) else maps.cpu().numpy()
 
 
 def best_points(
@@ -64,21 +71,26 @@ def best_points(
 
 
 def read(
-    tester: Tester, features: dict[Side, torch.Tensor], grids: dict[Side, Grid], canvas: int, sizes: Sequence[tuple[int, int]]
+    tester: Tester,
+    features: dict[Side, Tensor | np.ndarray],
+    grids: dict[Side, Grid],
+    canvas: int,
+    sizes: Sequence[tuple[int, int]],
+    mappings: Sequence[str] = MAPPINGS,
 ) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
     """What a head says of B pictures, from their features (B, C, n, m) at each of its sides.
 
-    Scores (2, B, K): the mean over scales, which ranks, and the maximum. Points (2, B, K, 2) by each of `MAPPINGS` in pixels
-    of the pictures, of these `sizes` (width, height); NaN for FULL IMAGES. Score maps (B, K, n, m), one a scale.
+    Scores (2, B, K): the mean over scales, which ranks, and the maximum. Points (M, B, K, 2) by each of the M `mappings` in
+    pixels of the pictures, of these `sizes` (width, height); NaN for FULL IMAGES. Score maps (B, K, n, m), one a scale.
     """
     sides = tester.sides(canvas)
-    maps = [tester.head.score_maps(features[side]).cpu().numpy() for side in sides]
+    maps = [tester.score_maps(features[side]) for side in sides]
     peaks = np.stack([m.max((2, 3)) for m in maps]).astype(np.float64)  # (scales, B, K)
-    points = np.full((len(MAPPINGS), *peaks.shape[1:], 2), np.nan)
+    points = np.full((len(mappings), *peaks.shape[1:], 2), np.nan)
     if None not in sides:
         own = [grids[side] for side in sides]
         for b, size in enumerate(sizes):
-            for i, mapping in enumerate(MAPPINGS):
+            for i, mapping in enumerate(mappings):
                 points[i, b] = best_points([m[b] for m in maps], own, sides, canvas, size, mapping)
     return np.stack([peaks.mean(0), peaks.max(0)]), points, maps
 
@@ -88,14 +100,18 @@ class Reader(Protocol):
 
     sides: Sequence[Side]
 
-    def read(self, images: range, maps: dict[Side, torch.Tensor]) -> None:
+    def read(self, images: range, maps: dict[Side, Tensor]) -> None:
         """maps: features (B, C, n, m) of these B images at each side, `sides` among them. Batches come in order."""
 
 
 def one_pass(features: Features, readers: Sequence[Reader], progress: bool = True, batch: int = 4) -> None:
     """One pass of the trunk over the images, for all `readers`: each side that any of them wants is computed once."""
+    import torch
+    from tqdm import tqdm
+
     dataset, n = features.dataset, len(features.dataset)
     wanted = sorted(set(chain(*(reader.sides for reader in readers))), key=lambda side: side or 0)
+    features.trunk.engine.prepare([side or features.trunk.input_size for side in wanted])
     batches = [range(i, min(i + batch, n)) for i in range(0, n, batch)]
     bar = tqdm(total=n, desc=f"predicting {dataset.name}", unit="image", disable=not progress)
     workers = max(1, (os.cpu_count() or 1) // torch.get_num_threads())  # readers side by side, if torch leaves cores idle
@@ -115,7 +131,7 @@ class HeadReader:
         self.grids = {side: features.trunk.grid(side) for side in self.sides if side is not None}
         self.scores, self.points = np.zeros((2, n, k)), np.full((len(MAPPINGS), n, k, 2), np.nan)
 
-    def read(self, images: range, maps: dict[Side, torch.Tensor]) -> None:
+    def read(self, images: range, maps: dict[Side, Tensor]) -> None:
         sizes = [tuple(int(v) for v in self.features.dataset.sizes[image]) for image in images]
         found = read(self.tester, maps, self.grids, self.features.canvas, sizes)
         self.scores[:, images], self.points[:, images] = found[:2]
@@ -133,6 +149,10 @@ def predict(features: Features, testers: dict[str, Tester], progress: bool = Tru
 
 def table(dataset: Dataset, score: np.ndarray, score_max: np.ndarray, xy: np.ndarray, xy_centre: np.ndarray) -> pd.DataFrame:
     """A predictions table (see wsl/evaluation/predictions.py) from arrays (N, K) and (N, K, 2)."""
+    import pandas as pd
+
+    from wsl.evaluation.predictions import attach_truth
+
     n, k = score.shape
     columns = {
         "image": np.repeat(np.array(dataset.images, object), k),

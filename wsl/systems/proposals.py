@@ -29,6 +29,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from filelock import FileLock
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 from tqdm import tqdm
@@ -36,9 +37,11 @@ from tqdm import tqdm
 from wsl.data.dataset import Dataset
 from wsl.data.images import on_canvas, read_image
 from wsl.files import whole_file
+from wsl.network.features import files_digest
 from wsl.profile import Profile
 
 SMALLEST = 0.04  # shortest side of a proposal over the longest of the picture: 20 of 500 pixels, as in R-CNN
+FORMAT = 2  # of kept proposals: one more whenever this code gives others
 CHUNK = 500  # pictures in each file that is kept while a run is unfinished, so that it can go on from there
 
 
@@ -79,9 +82,11 @@ def keep_proposals(profile: Profile, split: str, runs: Path, workers: int = 1, p
     """Proposals of a profile's split, computed once and kept in `proposals_path`."""
     dataset = profile.dataset(split, runs)
     longest, most = profile.proposal_side, profile.proposals
-    about = {"data": dataset.digest(), "longest": str(longest), "most": str(most), "smallest": str(SMALLEST), "k": "50 100"}
+    about = {"format": FORMAT, "data": dataset.digest(), "files": files_digest(dataset.files), "longest": longest, "most": most}
     path = proposals_path(profile, split, runs)
-    return _read(path, about) or _compute(path, about, dataset, longest, most, workers, progress)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_suffix(".lock")):  # of several processes that want the same, one computes
+        return _read(path, about) or _compute(path, about, dataset, longest, most, workers, progress)
 
 
 def _compute(path: Path, about: dict, dataset: Dataset, longest: int, most: int, workers: int, progress: bool) -> Proposals:

@@ -43,7 +43,6 @@ import torch.nn.functional as F
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
-from torchvision.ops import ps_roi_align, roi_align
 from tqdm import tqdm
 
 from wsl.data.dataset import Dataset
@@ -79,6 +78,8 @@ class RegionClassifier:
 
     def __call__(self, maps: Tensor, regions: Tensor) -> Tensor:
         """Scores (P, K) of regions (P, 4), in cells of the feature map (C, n, m)."""
+        from torchvision.ops import ps_roi_align  # two seconds that no other system needs
+
         classes, channels, grid, _ = self.weight.shape
         cells = self.weight.permute(0, 2, 3, 1).reshape(-1, channels) @ maps.flatten(1).float()
         scores = ps_roi_align(cells.view(1, -1, *maps.shape[1:]), [regions], grid, sampling_ratio=SAMPLES)
@@ -87,6 +88,8 @@ class RegionClassifier:
 
 def pooled_regions(maps: Tensor, regions: Tensor, grid: int = GRID) -> Tensor:
     """Features (P, C, G, G) of regions (P, 4), in cells of the feature map (C, n, m)."""
+    from torchvision.ops import roi_align
+
     return roi_align(maps[None].float(), [regions], grid, sampling_ratio=SAMPLES, aligned=True)
 
 

@@ -18,6 +18,7 @@ from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
+from importlib.util import find_spec
 from itertools import repeat
 from pathlib import Path
 
@@ -33,7 +34,8 @@ from wsl.files import sha256, whole_file
 from wsl.network.arithmetic import instruction_set
 from wsl.network.engines import one_pool
 from wsl.network.features import Features
-from wsl.network.model import Adaptation, check_head, load_head
+from wsl.network.heads import check_head
+from wsl.network.model import Adaptation, load_head
 from wsl.network.trunk import Trunk, load_trunk
 from wsl.profile import Profile, check_system, head_of, method_of, scores_of
 from wsl.systems.checkpoint import check_settings, head_is_of, identity
@@ -97,6 +99,9 @@ def train_systems(profile: Profile, targets: list[tuple[str, int]], runs: Path, 
         left = [target for target in targets if not (missing and _is_made(profile, *target, folders[target], features))]
         for system, seed in sorted(left, key=lambda target: target[0] == "rcnn" and process.world > 1):  # fitted by one of them
             started, out = time.monotonic(), folders[system, seed]
+            if process.rank == 0:  # what lies there is of the head before
+                for path in [*out.glob("*.csv"), *out.glob("evolution.*"), *out.glob("*.json"), *out.glob("*.parquet")]:
+                    path.unlink(missing_ok=True)
             if system != "rcnn":  # weak_sup keeps its epochs, for Figure 1
                 losses = train(profile, system, seed, features, out, record=system == "weak_sup", process=process)[1]
                 log = {"losses": losses}
@@ -176,6 +181,8 @@ def _checked_head(profile: Profile, system: str, folder: Path, features: Feature
     head, about = load_classifier(path) if system == "rcnn" else load_head(path)
     check_head(path, about, features.trunk.name, features.trunk.weights_sha256, features.dataset.classes)
     check_settings(path, about, profile, system, about["seed"])
+    if not (folder / "training.json").is_file():
+        raise StudyError(f"{folder / 'training.json'}: no such file: the training was not finished; take it up with `wsl train`")
     return head.to(features.trunk.device)
 
 
@@ -231,7 +238,7 @@ def manifest(
         "head_sha256": sha256(of_head / "head.safetensors"),
         "training": json.loads((of_head / "training.json").read_text()),
         "hardware": hardware(trunk),
-        "software": {name: version(name) for name in ("torch", "timm", "openvino", "numpy")},
+        "software": {name: version(name) for name in ("torch", "timm", "openvino", "numpy") if find_spec(name)},
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
