@@ -34,22 +34,31 @@ SETTINGS  = $(subst ␣␣,,$(subst ␣␣␣, ,$(subst $(space),␣,$(marked)))
 # The same settings as `wsl plan` takes them: voc_root=X becomes --voc-root=X
 LIKE_CONFIG = $(foreach key,voc_root coco_root trunk weights convention runs,\
   $(patsubst $(key)=%,--$(subst _,-,$(key))=%,$(filter $(key)=%,$(SETTINGS))))
-PLAN      = $(BIN)/wsl plan $(call quoted,$(USED) $(LIKE_CONFIG))
-SNAKEMAKE = $(BIN)/snakemake --cores $(call quoted,$(CORES)) --config $(call quoted,profiles=$(subst $(space),␣,$(USED)) $(SETTINGS))
+PLAN      = $(BIN)/wsl plan --book $(call quoted,$(USED) --cores=$(CORES) $(LIKE_CONFIG))
+SNAKEMAKE = $(BIN)/snakemake --cores $(call quoted,$(CORES)) --config
+BOOK      = $(call quoted,profiles=$(subst $(space),␣,$(USED)) $(SETTINGS)) --rerun-incomplete $(SNAKE) -- book
+READ      = $(call quoted,profiles= $(SETTINGS)) --rerun-incomplete $(SNAKE) -- book
+SAY       = @echo; echo "The book: $$PWD/_build/html/index.html"
 
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help book test check pdf plan constraints clean distclean
+.PHONY: help book read test check pdf plan constraints clean distclean
 
 help:            ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@sed -n 's/^#   \([A-Z][A-Z]* \)/  \1/p' $(firstword $(MAKEFILE_LIST))
 
-book: $(INSTALLED)   ## the study on generated scenes: forecast, data, training, notebooks, site
-	@$(PLAN)
-	@$(SNAKEMAKE) --rerun-incomplete $(SNAKE) -- book
-	@echo; echo "The book: $$PWD/_build/html/index.html"
+book: $(INSTALLED)   ## the study on generated scenes: forecast, recorded results, data, training, notebooks, site
+	@$(PLAN) --follow
+	@[ -e _build/html/index.html ] || { $(SNAKEMAKE) $(READ); \
+	  echo; echo "The recorded results can be read now: $$PWD/_build/html/index.html; runs made here come into it when done"; }
+	@$(SNAKEMAKE) $(BOOK)
+	$(SAY)
+
+read: $(INSTALLED)   ## the book from the recorded results and the runs that are there: computes nothing new, a minute
+	@$(SNAKEMAKE) $(READ)
+	$(SAY)
 
 # What depends on the arithmetic is tested in both, whichever the processor has (wsl/network/arithmetic.py).
 BOTH_WAYS := $(addprefix tests/test_,submit.py engines.py model.py features.py)
@@ -68,7 +77,7 @@ pdf: $(INSTALLED)    ## the book as one PDF (needs chromium)
 
 plan: $(INSTALLED)   ## what `make book` would do, and what it would take
 	@$(PLAN)
-	@$(SNAKEMAKE) $(SNAKE) -n -- book
+	@$(SNAKEMAKE) $(subst -- book,-n -- book,$(BOOK))
 
 constraints: $(INSTALLED)  ## write the versions installed now into constraints.txt
 	@{ sed -n '/^#/p' constraints.txt; $(BIN)/python -m pip freeze --exclude-editable | grep '==' | sed 's/+.*//'; } > constraints.tmp
