@@ -68,7 +68,7 @@ def system_settings(name, system):
 def code(*folders):
     """The files of these folders of the library."""
     files = (path for folder in folders for path in glob(f"wsl/{folder}/**/*.*", recursive=True))
-    return [path for path in files if path.endswith((".py", ".toml", ".csv"))]
+    return [path for path in files if path.endswith((".py", ".toml", ".csv", ".safetensors"))]
 
 
 def run_path(name, system, seed):

@@ -75,7 +75,8 @@ def test_the_plan_of_the_default_profiles_holds_each_unit_once(dry_run):
     once = dict.fromkeys(("data", "features", "proposals"), 2) | {"train": 4, "predict_scenes": 1, "predict_scenes_coco": 1}
     plan = dry_run("-n", "--", "book")
     assert jobs(plan) == once | {"notebook": PAGES, "book": 1}
-    trained = [line.split() for line in re.findall(r"train scenes --runs=runs --missing -- (.*?) &&", dry_run("-np", "--", "runs"))]
+    commands = dry_run("-np", "--", "runs")
+    trained = [line.split() for line in re.findall(r"train scenes --runs=runs --missing -- (.*?) &&", commands)]
     heads = {head_of(system) for system, _ in load_profile("scenes").targets()}
     assert len(trained) == 2 and sorted(sum(trained, [])) == sorted(f"{head}/0" for head in heads)
     folders = {"notebook": "data network evaluation systems findings pages", "train": "data network systems"}
