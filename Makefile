@@ -8,6 +8,8 @@
 #   SMALL     1 = the same steps on fewer, smaller scenes (for a quick check; its figures mean nothing)
 #   CONFIG    settings of the workflow, e.g. CONFIG="voc_root=/data/my photographs trunk=alexnet": as they are, unquoted
 #   SNAKE     more options for snakemake, e.g. SNAKE="-n" (plan only) or SNAKE="--executor slurm --jobs 20"
+#   GROUPS    what `make bench` measures, of: maps training scoring decoding growth book       default: all
+#   BENCH     options of `make bench`, e.g. BENCH="--photographs FOLDER --images 10000 --out results/bench"
 #   PYTHON    the interpreter that .venv is made from, 3.11 or newer   default: python3
 #   VENV      where the environment lies                          default: .venv
 
@@ -16,11 +18,14 @@ CORES    ?= 2
 SMALL    ?=
 CONFIG   ?=
 SNAKE    ?=
+GROUPS   ?=
+BENCH    ?=
 PYTHON   ?= python3
 VENV     ?= .venv
 
 BIN       := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+COMPARED  := $(VENV)/.compared
 SMALL_SET  = $(if $(filter-out 0,$(SMALL)),small=1)
 # The profiles in force: SMALL=1 puts the small form of each generated profile in its place.
 USED       = $(if $(SMALL_SET),$(patsubst scenes%,scenes-small%,$(PROFILES)),$(PROFILES))
@@ -40,7 +45,7 @@ SNAKEMAKE = $(BIN)/snakemake --cores $(call quoted,$(CORES)) --config $(call quo
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help book test check pdf plan constraints clean distclean
+.PHONY: help book test bench check pdf plan constraints clean distclean
 
 help:            ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -60,6 +65,9 @@ test: $(INSTALLED)   ## lint and tests
 	WSL_ARITHMETIC=float32 $(BIN)/pytest -q $(BOTH_WAYS)
 	WSL_ARITHMETIC=bfloat16 $(BIN)/pytest -q $(BOTH_WAYS)
 
+bench: $(COMPARED)   ## how fast: against other ways to do the same; some ten minutes, nothing else should run
+	@$(BIN)/python -m benchmarks $(GROUPS) $(if $(SMALL_SET),--small) $(BENCH)
+
 check: $(INSTALLED)  ## prove that the built site opens offline, without errors, with every link whole
 	$(BIN)/python -m tools.site check _build/html
 
@@ -70,7 +78,7 @@ plan: $(INSTALLED)   ## what `make book` would do, and what it would take
 	@$(PLAN)
 	@$(SNAKEMAKE) $(SNAKE) -n -- book
 
-constraints: $(INSTALLED)  ## write the versions installed now into constraints.txt
+constraints: $(COMPARED)  ## write the versions installed now into constraints.txt
 	@{ sed -n '/^#/p' constraints.txt; $(BIN)/python -m pip freeze --exclude-editable | grep '==' | sed 's/+.*//'; } > constraints.tmp
 	@mv constraints.tmp constraints.txt
 
@@ -88,4 +96,10 @@ $(INSTALLED): pyproject.toml constraints.txt
 	  { echo error: $(call quoted,$(PYTHON)) "has no working 'venv' module (on Debian or Ubuntu: apt install python3-venv)" >&2; exit 2; }
 	@echo "Installing the environment into $(VENV) (about 7 GB, once; some minutes)"
 	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[train,book,test]'
+	@touch $@
+
+# Without these, `make bench` says of each that it is not available.
+$(COMPARED): $(INSTALLED)
+	-$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[train,book,test,bench]'
+	-$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt --no-deps grad-cam ttach
 	@touch $@
