@@ -8,6 +8,8 @@
 #   SMALL     1 = the same steps on fewer, smaller scenes (for a quick check; its figures mean nothing)
 #   CONFIG    settings of the workflow, e.g. CONFIG="voc_root=/data/my photographs trunk=alexnet": as they are, unquoted
 #   SNAKE     more options for snakemake, e.g. SNAKE="-n" (plan only) or SNAKE="--workflow-profile cluster/slurm"
+#   GROUPS    what `make bench` measures, of: maps training scoring decoding growth book       default: all
+#   BENCH     options of `make bench`, e.g. BENCH="--photographs FOLDER --images 10000 --out results/bench"
 #   PYTHON    the interpreter that .venv is made from, 3.11 or newer   default: python3
 #   VENV      where the environment lies                          default: .venv
 
@@ -16,11 +18,14 @@ CORES    ?= 2
 SMALL    ?=
 CONFIG   ?=
 SNAKE    ?=
+GROUPS   ?=
+BENCH    ?=
 PYTHON   ?= python3
 VENV     ?= .venv
 
 BIN       := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+COMPARED  := $(VENV)/.compared
 SMALL_SET  = $(if $(filter-out 0,$(SMALL)),small=1)
 # The profiles in force: SMALL=1 puts the small form of each generated profile in its place.
 USED       = $(if $(SMALL_SET),$(patsubst scenes%,scenes-small%,$(PROFILES)),$(PROFILES))
@@ -34,22 +39,31 @@ SETTINGS  = $(subst ␣␣,,$(subst ␣␣␣, ,$(subst $(space),␣,$(marked)))
 # The same settings as `wsl plan` takes them: voc_root=X becomes --voc-root=X
 LIKE_CONFIG = $(foreach key,voc_root coco_root trunk weights convention runs,\
   $(patsubst $(key)=%,--$(subst _,-,$(key))=%,$(filter $(key)=%,$(SETTINGS))))
-PLAN      = $(BIN)/wsl plan $(call quoted,$(USED) $(LIKE_CONFIG))
-SNAKEMAKE = $(BIN)/snakemake --cores $(call quoted,$(CORES)) --config $(call quoted,profiles=$(subst $(space),␣,$(USED)) $(SETTINGS))
+PLAN      = $(BIN)/wsl plan --book $(call quoted,$(USED) --cores=$(CORES) $(LIKE_CONFIG))
+SNAKEMAKE = $(BIN)/snakemake --cores $(call quoted,$(CORES)) --config
+BOOK      = $(call quoted,profiles=$(subst $(space),␣,$(USED)) $(SETTINGS)) --rerun-incomplete $(SNAKE) -- book
+READ      = $(call quoted,profiles= $(SETTINGS)) --rerun-incomplete $(SNAKE) -- book
+SAY       = @echo; echo "The book: $$PWD/_build/html/index.html"
 
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help book test check pdf plan constraints clean distclean
+.PHONY: help book read test bench check pdf plan constraints clean distclean
 
 help:            ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@sed -n 's/^#   \([A-Z][A-Z]* \)/  \1/p' $(firstword $(MAKEFILE_LIST))
 
-book: $(INSTALLED)   ## the study on generated scenes: forecast, data, training, notebooks, site
-	@$(PLAN)
-	@$(SNAKEMAKE) --rerun-incomplete $(SNAKE) -- book
-	@echo; echo "The book: $$PWD/_build/html/index.html"
+book: $(INSTALLED)   ## the study on generated scenes: forecast, recorded results, data, training, notebooks, site
+	@$(PLAN) --follow
+	@[ -e _build/html/index.html ] || { $(SNAKEMAKE) $(READ); \
+	  echo; echo "The recorded results can be read now: $$PWD/_build/html/index.html; runs made here come into it when done"; }
+	@$(SNAKEMAKE) $(BOOK)
+	$(SAY)
+
+read: $(INSTALLED)   ## the book from the recorded results and the runs that are there: computes nothing new, a minute
+	@$(SNAKEMAKE) $(READ)
+	$(SAY)
 
 # What depends on the arithmetic is tested in both, whichever the processor has (wsl/network/arithmetic.py).
 BOTH_WAYS := $(addprefix tests/test_,submit.py engines.py model.py features.py)
@@ -60,6 +74,9 @@ test: $(INSTALLED)   ## lint and tests
 	WSL_ARITHMETIC=float32 $(BIN)/pytest -q $(BOTH_WAYS)
 	WSL_ARITHMETIC=bfloat16 $(BIN)/pytest -q $(BOTH_WAYS)
 
+bench: $(COMPARED)   ## how fast: against other ways to do the same; some ten minutes, nothing else should run
+	@$(BIN)/python -m benchmarks $(GROUPS) $(if $(SMALL_SET),--small) $(BENCH)
+
 check: $(INSTALLED)  ## prove that the built site opens offline, without errors, with every link whole
 	$(BIN)/python -m tools.site check _build/html
 
@@ -68,9 +85,9 @@ pdf: $(INSTALLED)    ## the book as one PDF (needs chromium)
 
 plan: $(INSTALLED)   ## what `make book` would do, and what it would take
 	@$(PLAN)
-	@$(SNAKEMAKE) $(SNAKE) -n -- book
+	@$(SNAKEMAKE) $(subst -- book,-n -- book,$(BOOK))
 
-constraints: $(INSTALLED)  ## write the versions installed now into constraints.txt
+constraints: $(COMPARED)  ## write the versions installed now into constraints.txt
 	@{ sed -n '/^#/p' constraints.txt; $(BIN)/python -m pip freeze --exclude-editable | grep '==' | sed 's/+.*//'; } > constraints.tmp
 	@mv constraints.tmp constraints.txt
 
@@ -88,4 +105,10 @@ $(INSTALLED): pyproject.toml constraints.txt
 	  { echo error: $(call quoted,$(PYTHON)) "has no working 'venv' module (on Debian or Ubuntu: apt install python3-venv)" >&2; exit 2; }
 	@echo "Installing the environment into $(VENV) (about 7 GB, once; some minutes)"
 	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[train,book,test]'
+	@touch $@
+
+# Without these, `make bench` says of each that it is not available.
+$(COMPARED): $(INSTALLED)
+	-$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[train,book,test,bench]'
+	-$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt --no-deps grad-cam ttach
 	@touch $@

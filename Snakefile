@@ -1,4 +1,4 @@
-# The whole study as rules: data, features, heads, predictions, Figure 1's evolution, notebooks, book.
+# The whole study as rules: data, features, proposals, heads, predictions, notebooks, book.
 #
 #   snakemake --cores 2 book                                   the default: generated scenes
 #   snakemake --cores 2 runs --config profiles="voc-sample" voc_root=/data/VOCdevkit
@@ -14,7 +14,7 @@ import sys
 from glob import glob
 from pathlib import Path
 
-from wsl.profile import head_of, load_profile
+from wsl.profile import head_of, load_profile, method_of
 
 GIVEN = [entry.partition("=") for entry in getattr(workflow.config_settings, "config_args", None) or []]
 GIVEN = {key: text for key, _, text in GIVEN}  # as typed: Snakemake makes the number 202401 of a folder called 2024_01
@@ -27,7 +27,7 @@ def given(key, default=None):
 
 
 RUNS = Path(given("runs", "runs"))
-NAMES = given("profiles", "scenes scenes-coco").replace(",", " ").split()
+NAMES = GIVEN.get("profiles", config.get("profiles", "scenes scenes-coco")).replace(",", " ").split()  # none: recorded runs only
 ROOTS = {layout: given(f"{layout}_root") for layout in ("voc", "coco")}
 PROCESSES = int(given("processes", 1))  # training processes a job, for machines with several GPUs
 PYTHON = shlex.quote(sys.executable)
@@ -68,18 +68,57 @@ def system_settings(name, system):
 def code(*folders):
     """The files of these folders of the library."""
     files = (path for folder in folders for path in glob(f"wsl/{folder}/**/*.*", recursive=True))
-    return [path for path in files if path.endswith((".py", ".toml", ".csv"))]
+    return [path for path in files if path.endswith((".py", ".toml", ".csv", ".safetensors"))]
 
 
 def run_path(name, system, seed):
     return f"{RUNS}/{name}/{PROFILES[name].trunk}/{system}/seed{seed}"
 
 
-ALL_RUNS = [f"{run_path(n, s, k)}/manifest.json" for n in NAMES for s, k in PROFILES[n].targets()]
-EXPERIMENTS = [f"{run_path(n, 'weak_sup', PROFILES[n].seeds[0])}/evolution.csv" for n in NAMES]
-WITH_PROPOSALS = [n for n in NAMES if "rcnn" in PROFILES[n].systems]
-EXPERIMENTS += [f"{run_path(n, 'weak_sup', PROFILES[n].seeds[0])}/extent.csv" for n in WITH_PROPOSALS]
+def cost(head):
+    """Time of a training over that of weak_sup."""
+    return {"rcnn": 3.0, "full_images": 0.3, "object_patches": 0.7}.get(method_of(head[0]), 1.0)
+
+
+def shared_out(profile):
+    """The (system, seed) of a profile's heads, as a list for each training job.
+
+    One job a head; on scenes, where starting takes about as long as training, two jobs that take about the same time.
+    """
+    heads = sorted({(head_of(s), k) for s, k in profile.targets()}, key=lambda head: (-cost(head), head))
+    shares = [[] for _ in range(2 if profile.generate else len(heads))]
+    for head in heads:
+        min(shares, key=lambda share: sum(map(cost, share))).append(head)
+    return [share for share in shares if share]
+
+
+def needs_proposals(profile):
+    return "rcnn" in profile.systems
+
+
+def besides(profile):
+    """What the first weak_sup serves besides its table: option of `wsl predict` -> the file that it writes."""
+    if "weak_sup" not in profile.systems:
+        return {}
+    return {"evolve": "evolution.csv"} | ({"extent": "extent.csv"} if needs_proposals(profile) else {})
+
+
+def predicted(name):
+    """What `wsl predict` writes for a profile."""
+    profile = PROFILES[name]
+    first = run_path(name, "weak_sup", profile.seeds[0])
+    tables = [f"{run_path(name, s, k)}/manifest.json" for s, k in profile.targets()]
+    return tables + [f"{first}/{file}" for file in besides(profile).values()]
+
+
+def words(targets):
+    return shlex.join(f"{s}/{k}" for s, k in targets)
+
+
+SHARES = {name: shared_out(profile) for name, profile in PROFILES.items()}
+ALL_RUNS = [path for name in NAMES for path in predicted(name)]
 COMPUTING = code("data", "network", "systems")
+DONE = f"{PYTHON} -m wsl.systems.progress {shlex.quote(str(RUNS))}"  # says what is done and what comes next
 
 
 def needs(gib, hours, gpus=0):
@@ -98,14 +137,13 @@ def needs(gib, hours, gpus=0):
 wildcard_constraints:
     profile="[^/]+",
     trunk="[^/]+",
-    system="[^/]+",
-    seed=r"\d+",
+    part=r"\d+",
 
 
+# Where jobs compete for cores, the earlier step goes first: what comes after it then has all that it needs to run side by side.
 rule runs:
     input:
         ALL_RUNS,
-        EXPERIMENTS,
 
 
 rule data:
@@ -117,10 +155,11 @@ rule data:
         options=on_data,
         settings=settings("generate", "layout", "year", "train", "val"),
     threads: 2
+    priority: 3
     resources:
         **needs(4, 2),
     shell:
-        "{WSL} data scenes {params.options}"
+        "{WSL} data scenes {params.options} && {DONE} {wildcards.profile} data"
 
 
 rule features:
@@ -134,10 +173,11 @@ rule features:
         settings=settings("canvas", "cache_features"),
         sides=lambda w: PROFILES[w.profile].feature_sides(dict(PROFILES[w.profile].targets())),
     threads: workflow.cores
+    priority: 2
     resources:
         **needs(16, 4, 1),
     shell:
-        "{WSL} features {params.options}"
+        "{WSL} features {params.options} && {DONE} {wildcards.profile} features"
 
 
 rule proposals:
@@ -151,70 +191,38 @@ rule proposals:
         options=on_data,
         settings=settings("proposal_side", "proposals"),
     threads: workflow.cores
+    priority: 2
     resources:
         **needs(16, 6),
     shell:
-        "{WSL} proposals {params.options} --workers {threads}"
+        "{WSL} proposals {params.options} --workers {threads} && {DONE} {wildcards.profile} proposals"
 
 
-def record(wildcards):
-    """Each profile's first weakly supervised training keeps its epochs, for Figure 1."""
-    first = PROFILES[wildcards.profile].seeds[0]
-    return "--record" if wildcards.system == "weak_sup" and int(wildcards.seed) == first else ""
+def share(wildcards):
+    return SHARES[wildcards.profile][int(wildcards.part)]
 
 
 rule train:
     input:
         f"{RUNS}/{{profile}}/{{trunk}}/features.ready",
-        lambda w: f"{RUNS}/{w.profile}/proposals.ready" if w.system == "rcnn" else [],
+        lambda w: f"{RUNS}/{w.profile}/proposals.ready" if "rcnn" in dict(share(w)) else [],
         COMPUTING,
     output:
-        f"{RUNS}/{{profile}}/{{trunk}}/{{system}}/seed{{seed}}/head.safetensors",
+        touch(f"{RUNS}/{{profile}}/{{trunk}}/heads{{part}}.ready"),
     params:
         options=on_trunk,
-        record=record,
+        heads=lambda w: words(share(w)),
         launch=TORCHRUN if PROCESSES > 1 else WSL,
-        settings=lambda w: system_settings(w.profile, w.system),
+        settings=lambda w: [system_settings(w.profile, system) for system, _ in share(w)],
+        of=lambda w: len(SHARES[w.profile]),
     threads: 1
+    priority: 1
     resources:
         **needs(16, 12, PROCESSES),
         cpus_per_task=8 * PROCESSES if GPU else 1,  # decode pictures, while the head itself takes one thread
     shell:
-        "OMP_NUM_THREADS={threads} {params.launch} train {params.options} --seed {wildcards.seed} {params.record}"
-        " -- {wildcards.system:q}"
-
-
-rule evolve:
-    input:
-        lambda w: f"{run_path(w.profile, 'weak_sup', w.seed)}/head.safetensors",
-        COMPUTING,
-        code("evaluation"),
-    output:
-        f"{RUNS}/{{profile}}/{{trunk}}/weak_sup/seed{{seed}}/evolution.csv",
-    params:
-        options=on_trunk,
-    threads: workflow.cores
-    resources:
-        **needs(16, 6, 1),
-    shell:
-        "{WSL} evolve {params.options} --seed {wildcards.seed}"
-
-
-rule extent:
-    input:
-        lambda w: f"{run_path(w.profile, 'weak_sup', w.seed)}/head.safetensors",
-        f"{RUNS}/{{profile}}/proposals.ready",
-        COMPUTING,
-        code("evaluation"),
-    output:
-        f"{RUNS}/{{profile}}/{{trunk}}/weak_sup/seed{{seed}}/extent.csv",
-    params:
-        options=on_trunk,
-    threads: workflow.cores
-    resources:
-        **needs(16, 12, 1),
-    shell:
-        "{WSL} extent {params.options} --seed {wildcards.seed}"
+        "OMP_NUM_THREADS={threads} {params.launch} train {params.options} --missing -- {params.heads}"
+        " && {DONE} {wildcards.profile} train {params.of}"
 
 
 for name in NAMES:  # one pass of the trunk over a profile's evaluation images serves all its heads
@@ -223,20 +231,23 @@ for name in NAMES:  # one pass of the trunk over a profile's evaluation images s
         name:
             "predict_" + re.sub(r"\W", "_", name)
         input:
-            sorted({f"{run_path(name, head_of(s), k)}/head.safetensors" for s, k in PROFILES[name].targets()}),
+            [f"{RUNS}/{name}/{PROFILES[name].trunk}/heads{part}.ready" for part, _ in enumerate(SHARES[name])],
+            f"{RUNS}/{name}/proposals.ready" if needs_proposals(PROFILES[name]) else [],
             COMPUTING,
             code("evaluation"),
         output:
-            [f"{run_path(name, s, k)}/manifest.json" for s, k in PROFILES[name].targets()],
+            predicted(name),
         params:
             options=options(name),
-            targets=shlex.join(f"{s}/{k}" for s, k in PROFILES[name].targets()),
+            besides=shlex.join(f"--{option}={PROFILES[name].seeds[0]}" for option in besides(PROFILES[name])),
+            targets=words(PROFILES[name].targets()),
             settings=[system_settings(name, s) for s, _ in PROFILES[name].targets()],
+            profile=shlex.quote(name),
         threads: workflow.cores
         resources:
             **needs(16, 12, 1),
         shell:
-            "{WSL} predict {params.options} -- {params.targets}"
+            "{WSL} predict {params.options} {params.besides} -- {params.targets} && {DONE} {params.profile} predict"
 
 
 # ---- notebooks and book
@@ -249,11 +260,15 @@ SHOWN |= {"data_root": ROOTS["voc"], "coco_data_root": ROOTS["coco"]}
 SHOWN = [word for key, value in SHOWN.items() if value for word in ("-a", key, json.dumps(str(value), ensure_ascii=False))]
 
 
+def shows_runs(wildcards):
+    """Whether a page declares the folder of the runs made here; the others need not wait for them."""
+    return '"runs: ' in Path(f"notebooks/{wildcards.page}.ipynb").read_text(encoding="utf8")
+
+
 rule notebook:
     input:
         "notebooks/{page}.ipynb",
-        ALL_RUNS,
-        EXPERIMENTS,
+        lambda w: ALL_RUNS if shows_runs(w) else [],
         COMPUTING,
         code("evaluation", "findings", "pages"),
         "tools/notebook.py",
@@ -261,12 +276,14 @@ rule notebook:
     output:
         "book/executed/{page}.ipynb",
     params:
-        shown=shlex.join(SHOWN),
+        shown=lambda w: shlex.join(SHOWN) if shows_runs(w) else "",
+        of=len(PAGES),
     threads: 1
     resources:
         **needs(8, 2),
     shell:
         "{PYTHON} -m tools.notebook run notebooks/{wildcards.page}.ipynb {output} {params.shown}"
+        " && {DONE} book pages {params.of}"
 
 
 rule book:

@@ -16,7 +16,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory) -> None:
-    """The network's cache (wsl/network/cache.py) of one run of the tests, not the user's."""
+    """The network's cache (wsl/cache.py) of one run of the tests, not the user's."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WSL_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield

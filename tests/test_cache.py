@@ -13,7 +13,8 @@ import torch
 from safetensors.torch import save_file
 from torchvision.models import squeezenet1_1
 
-from wsl.network import cache, layers, lite
+from wsl import cache
+from wsl.network import layers, lite
 from wsl.network import trunk as module
 from wsl.network.engines import OpenVinoEngine, converted
 from wsl.network.trunk import Trunk, load_trunk
@@ -86,7 +87,7 @@ def python(code: str) -> subprocess.Popen:
 
 
 def test_of_two_processes_neither_sees_half_a_file(folder):
-    code = "from wsl.network import cache\nfor k in range(60):\n    cache.keep('a', bytes([65 + k % 26]) * 300_000)\n"
+    code = "from wsl import cache\nfor k in range(60):\n    cache.keep('a', bytes([65 + k % 26]) * 300_000)\n"
     code += "    found = cache.load('a')\n    assert found and len(set(found)) == 1 and len(found) == 300_000, k\n"
     assert [process.wait() for process in [python(code), python(code)]] == [0, 0]
     assert [path.name for path in folder.iterdir()] == ["a.kept"]

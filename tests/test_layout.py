@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-BOTTOM = {"errors", "files"}
+BOTTOM = {"errors", "files", "cache"}
 # Folder or module of wsl, or tools -> what of wsl it may import besides itself. data -> network -> systems;
 # data -> evaluation -> findings -> pages; cli on top
 MAY_IMPORT = {
     "errors": set(),
     "files": {"errors"},
+    "cache": {"files"},
     "profile": BOTTOM | {"data"},
     "data": BOTTOM,
     "scenes": BOTTOM | {"data"},

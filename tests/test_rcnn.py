@@ -120,7 +120,8 @@ def test_classifier_finds_coloured_squares(tmp_path):
         maps[i, cls[i], y : y + 3, x : x + 3] = 1
     grid = np.array([[x, y, x + 29, y + 29] for x in range(0, 80, 10) for y in range(0, 80, 10)], float)
     profile = replace(load_profile("scenes-small"), canvas=100, train_scales=(1.0, 2.0))
-    features = SimpleNamespace(dataset=dataset, canvas=100, trunk=SimpleNamespace(channels=2, input_size=40))
+    trunk = SimpleNamespace(engine=SimpleNamespace(prepare=lambda _: None), channels=2, input_size=40)
+    features = SimpleNamespace(dataset=dataset, canvas=100, trunk=trunk)
     finer = maps.repeat_interleave(2, 2).repeat_interleave(2, 3)
     features.batches = lambda indices, sides: ([maps[list(batch)], finer[list(batch)]] for batch in indices)
     classifier, counts = rcnn.train_regions(profile, 0, features, [grid] * n, progress=False)

@@ -150,18 +150,25 @@ def test_processes_side_by_side_train_the_same_heads(tiny, tmp_path):
 
 def test_plan_forecasts_each_step_and_refuses_a_full_disk(tiny, tmp_path, monkeypatch):
     profile = replace(tiny[0], systems=("full_images", "weak_sup", "center", "rcnn"))
-    text = plan.plan([profile], tmp_path)
-    for step in ("draw scenes", "features", "proposals x 2", "train weak_sup", "train rcnn", "predict with 4 runs", "extent"):
+    text, seconds = plan.plan([profile], tmp_path, 2)
+    for step in ("draw scenes", "features", "proposals", "train weak_sup", "train rcnn", "predict with 4 runs"):
         assert step in text
+    assert list(seconds) == [f"tiny {stage}" for stage in ("data", "features", "proposals", "train", "predict")]
+    assert all(0 < value < 1000 for value in seconds.values())
     (tmp_path / "data" / "tiny").mkdir(parents=True)
     (tmp_path / "data" / "tiny" / "scenes.json").write_text("{}")
-    assert "draw scenes" not in plan.plan([profile], tmp_path)
+    text, seconds = plan.plan([profile], tmp_path, 2, book=True)
+    assert "draw scenes" not in text and "tiny data" not in seconds and list(seconds)[-2:] == ["book pages", "book site"]
+    for system in ("full_images", "weak_sup", "rcnn"):
+        (tmp_path / "tiny" / profile.trunk / system / "seed0").mkdir(parents=True)
+        (tmp_path / "tiny" / profile.trunk / system / "seed0" / "head.safetensors").touch()
+    assert "train" not in plan.plan([profile], tmp_path, 2)[0]
     monkeypatch.setattr(plan, "missing_runs", lambda *_: [])
-    assert plan.plan([profile], tmp_path) == "tiny: tiny scenes, every run is there"
+    assert plan.plan([profile], tmp_path, 2) == ("tiny: tiny scenes, every run is there", {})
     monkeypatch.undo()
     monkeypatch.setattr(plan.shutil, "disk_usage", lambda _: SimpleNamespace(free=1))
     with pytest.raises(StudyError, match="not enough disk"):
-        plan.plan([profile], tmp_path)
+        plan.plan([profile], tmp_path, 2)
 
 
 @pytest.mark.parametrize("name", profile_names())

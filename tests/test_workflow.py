@@ -12,9 +12,11 @@ import pytest
 import yaml
 
 from wsl.profile import head_of, load_profile
+from wsl.systems import progress
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = len(list((ROOT / "notebooks").glob("*.ipynb")))
+WITHOUT_RUNS = ("method", "photographs")  # pages that show no runs
 TINY = """
 generate = { train = 8, val = 4, seed = 0, size = 128 }
 year = "scenes"
@@ -70,12 +72,13 @@ def jobs(plan: str) -> dict[str, int]:
 
 
 def test_the_plan_of_the_default_profiles_holds_each_unit_once(dry_run):
-    profiles = [load_profile(name) for name in ("scenes", "scenes-coco")]
-    heads = {(p.name, head_of(s), k) for p in profiles for s, k in p.targets()}
-    once = dict.fromkeys(("data", "features", "proposals", "evolve", "extent"), len(profiles))
-    once |= {"predict_scenes": 1, "predict_scenes_coco": 1, "train": len(heads), "notebook": PAGES, "book": 1}
+    once = dict.fromkeys(("data", "features", "proposals"), 2) | {"train": 4, "predict_scenes": 1, "predict_scenes_coco": 1}
     plan = dry_run("-n", "--", "book")
-    assert jobs(plan) == once
+    assert jobs(plan) == once | {"notebook": PAGES, "book": 1}
+    commands = dry_run("-np", "--", "runs")
+    trained = [line.split() for line in re.findall(r"train scenes --runs=runs --missing -- (.*?) &&", commands)]
+    heads = {head_of(system) for system, _ in load_profile("scenes").targets()}
+    assert len(trained) == 2 and sorted(sum(trained, [])) == sorted(f"{head}/0" for head in heads)
     folders = {"notebook": "data network evaluation systems findings pages", "train": "data network systems"}
     for rule, names in folders.items():
         inputs = re.search(rf"^rule {rule}:\n    input: (.*)$", plan, re.MULTILINE)[1].split(", ")
@@ -92,10 +95,10 @@ def test_a_change_plans_anew_what_depends_on_it_and_nothing_else(dry_run, tmp_pa
     dry_run("--touch", "--forceall", *given)  # writes down what each file was made from, and runs nothing
     assert jobs(dry_run("-n", *given)) == {}
 
-    after = {"train": 3, "evolve": 1, "extent": 1, "predict_mine": 1, "notebook": PAGES, "book": 1}
+    after = {"predict_mine": 1, "notebook": PAGES - len(WITHOUT_RUNS), "book": 1}
     for line, first in ("canvas = 160", "features"), ("proposals = 9\ncanvas = 128", "proposals"):
         (tmp_path / "mine.toml").write_text(TINY.replace("canvas = 128", line))
-        assert jobs(dry_run("-n", *given)) == {first: 1, **after}, line
+        assert jobs(dry_run("-n", *given)) == {first: 1, "train": 2, **after}, line
     (tmp_path / "mine.toml").write_text('title = "mine"' + TINY)  # no number depends on it
     (tmp_path / "tools" / "more.py").touch()
     assert jobs(dry_run("-n", *given)) == {"book": 1}
@@ -122,7 +125,7 @@ def test_on_a_cluster_every_step_says_what_it_needs(name, dry_run, tmp_path):
         return {rule: {key: int(needs[key]) for key in keys if key in needs} for rule, needs in found.items()}
 
     steps = asked("processes=4")
-    assert set(steps) == {"data", "features", "proposals", "train", "evolve", "extent", "predict_mine", "notebook", "book"}
+    assert set(steps) == {"data", "features", "proposals", "train", "predict_mine", "notebook", "book"}
     assert steps["train"] == {"mem_mb": 4 * 16384, "runtime": 720, "gpu": 4, "cpus_per_task": 32, "threads": 1}
     assert steps["predict_mine"] == {"mem_mb": 16384, "runtime": 720, "gpu": 1, "threads": 16}  # of 1000 cores
     assert steps["notebook"] == {"mem_mb": 8192, "runtime": 120, "threads": 1}
@@ -163,6 +166,23 @@ def test_on_kubernetes_a_step_becomes_a_job(tmp_path, monkeypatch):
     assert [start["image"], claim["metadata"]["name"], start["volumeMounts"][0]["mountPath"]] == given
 
 
+def test_the_recorded_results_alone_make_a_book(dry_run):
+    assert jobs(dry_run("-n", "--config", "profiles=", "--", "book")) == {"notebook": PAGES, "book": 1}
+
+
+def test_each_finished_stage_says_what_comes_next_and_until_when(tmp_path):
+    assert progress.done(tmp_path, "scenes", "data") == ""  # without a forecast
+    progress.follow(tmp_path, {"scenes data": 30.0, "scenes train": 60.0, "book pages": 20.0})
+    started = json.loads((tmp_path / "forecast.json").read_text())["started"]
+    line = progress.done(tmp_path, "scenes", "data", now=started + 45)  # half as fast again as forecast
+    assert line == "[0:45] scenes: scenes done. Next: scenes: heads, until about 2:15; everything done at about 2:45."
+    assert progress.done(tmp_path, "scenes", "train", 2) == ""  # one job of two
+    assert progress.done(tmp_path, "scenes", "train", 2, started + 90).startswith("[1:30] scenes: heads done. Next: book: pages,")
+    assert progress.done(tmp_path, "book", "pages", now=started + 3700) == "[1:01:40] book: pages done."
+    progress.follow(tmp_path, {"scenes train": 60.0})  # a new start
+    assert "Next" not in progress.done(tmp_path, "scenes", "train")
+
+
 def test_names_reach_the_shell_as_they_are(tmp_path):
     """Spaces, apostrophes, semicolons, ~ and digits in the folders of the project, of the data and of the runs."""
     folder = tmp_path / "user's files; touch pwned"
@@ -190,6 +210,6 @@ def test_make_passes_settings_on_as_they_are(tmp_path):
         [make, "-C", str(ROOT), "--no-print-directory", "plan", f"VENV={tmp_path}", "PROFILES=scenes voc2012", settings],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
-    plan = ["plan", "scenes", "voc2012", f"--voc-root={root}", f"--runs={runs}"]
+    plan = ["plan", "--book", "scenes", "voc2012", "--cores=2", f"--voc-root={root}", f"--runs={runs}"]
     config = ["--config", "profiles=scenes voc2012", f"voc_root={root}", f"runs={runs}", "processes=2"]
-    assert done.stdout.splitlines() == [*plan, "--cores", "2", *config, "-n", "--", "book"]
+    assert done.stdout.splitlines() == [*plan, "--cores", "2", *config, "--rerun-incomplete", "-n", "--", "book"]

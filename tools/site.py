@@ -190,7 +190,7 @@ def check(site: Path, pages: list[str] | None = None, require_browser: bool = Fa
     for path in files:
         _check_file(report, site, path, read)
     for path in sorted(site.rglob("*.css")):
-        _check_styles(report, path.relative_to(site), path.parent, [path.read_text(encoding="utf8")])
+        _check_styles(report, path.relative_to(site), [path.read_text(encoding="utf8")])
     for path in sorted((site / "_sources").rglob("*.ipynb")):
         _check_notebook(report, site, path)
     if require_browser or find_chromium():
@@ -211,12 +211,12 @@ def _check_file(report: Report, site: Path, path: Path, read: dict[Path, Page]) 
     report(not page.traceback, name, "the page shows no traceback")
     outside = [address for address in page.resources if is_external(address)]
     report(not outside, name, "the page loads nothing from the network", ", ".join(outside))
-    _check_styles(report, name, path.parent, page.styles)
+    _check_styles(report, name, page.styles)
     broken = [link for link in page.links + page.resources if not _resolves(link, path, read)]
     report(not broken, name, "every internal link leads somewhere", ", ".join(dict.fromkeys(broken)))
 
 
-def _check_styles(report: Report, name: Path, folder: Path, styles: list[str]) -> None:
+def _check_styles(report: Report, name: Path, styles: list[str]) -> None:
     found = [address for style in styles for address in CSS_ADDRESS.findall(style)]
     outside = [address for address in found if is_external(address)]
     report(not outside, name, "no style loads from the network", ", ".join(outside))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,19 +27,26 @@ def _add_seed(p: argparse.ArgumentParser) -> None:
 
 
 def add_plan(subparsers) -> None:
-    _profile_command(
+    p = _profile_command(
         subparsers, "plan", run_plan,
         help="forecast of time, disk and memory before anything starts",
         description="What the runs of one or more profiles will take on this machine. Runs that are there cost nothing.",
         epilog="examples:\n  wsl plan scenes scenes-coco\n  wsl plan voc2012 --trunk alexnet",
         several=True,
     )
+    p.add_argument("--cores", type=int, default=os.cpu_count(), metavar="N", help="that may be used (default: all)")
+    p.add_argument("--book", action="store_true", help="with the pages and the site of the book")
+    p.add_argument("--follow", action="store_true", help="leave the forecast in the runs folder, for the steps to follow it")
 
 
 def run_plan(args: argparse.Namespace) -> int:
     from wsl.systems.plan import plan
+    from wsl.systems.progress import follow
 
-    print(plan([profile_of(args, name) for name in args.profile], args.runs))
+    text, seconds = plan([profile_of(args, name) for name in args.profile], args.runs, args.cores, args.book)
+    if args.follow:
+        follow(args.runs, seconds)
+    print(text)
     return 0
 
 

@@ -11,7 +11,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -198,6 +198,7 @@ def measures(
     definition: str = "voc2010",
     n_bootstrap: int = RESAMPLES,
     seed: int = 0,
+    bootstrap: Callable[..., metrics.Resamples] = metrics.bootstrap,
 ) -> ByMetric:
     """Classification and location of one system, from the table of each of its seeds {seed: table}.
 
@@ -207,7 +208,7 @@ def measures(
     check_same_truth(scored.values())
     hits = [s.hits(tolerance) for s in scored.values()]
     pairs = list(zip(scored.values(), hits, strict=True))
-    drawn = [metrics.bootstrap(s.scores, s.labels, h, n_bootstrap, seed, definition) for s, h in pairs] if n_bootstrap else []
+    drawn = [bootstrap(s.scores, s.labels, h, n_bootstrap, seed, definition) for s, h in pairs] if n_bootstrap else []
     found = []
     for which in (0, 1):
         if which == 1 and any(h is None for h in hits):

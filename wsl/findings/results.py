@@ -8,18 +8,22 @@ for every seed. The spread over seeds (lowest to highest) stands beside it. A di
 `wsl.evaluation.evaluate.paired_difference`, which refuses what was not made on the same images, classes, labels and seeds.
 """
 
+import functools
+import hashlib
+import inspect
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from statistics import NormalDist
 
 import numpy as np
 import pandas as pd
 
+from wsl import cache
 from wsl.errors import StudyError
 from wsl.evaluation import metrics
 from wsl.evaluation.detection import REPORTED
 from wsl.evaluation.evaluate import Difference, Measure, from_table, measures, paired_difference
+from wsl.evaluation.metrics import Resamples
 from wsl.evaluation.runs import GENERATED, Run, find_runs, read_run, run_folder
 
 PERCENTS = (5, 10, 25, 50)  # shares of the training images on which systems `...@n<percent>` train
@@ -124,7 +128,7 @@ def _runs_on_the_same_data(root, profile: str, trunk: str) -> tuple[Run, ...]:
     return runs
 
 
-@cache
+@functools.cache
 def _check_data(runs: tuple[Run, ...]) -> None:
     """Runs that stand side by side must have one source and one test set: an older one on other data is to be made again."""
     told = [(run, run.manifest) for run in runs]
@@ -140,11 +144,26 @@ def _check_data(runs: tuple[Run, ...]) -> None:
                 raise StudyError(f"{run.folder}: its {what} are not those of {newest.folder}; make {run.folder} again")
 
 
-@cache
+@functools.cache
 def _result(runs: tuple[Run, ...]) -> Result:
     scored = {run.seed: from_table(read_run(run.folder)[0], source=str(run.folder)) for run in runs}
     n_images = len(scored[runs[0].seed].images)
-    return Result(runs, runs[0].source, runs[0].title, n_images, *measures(scored))
+    return Result(runs, runs[0].source, runs[0].title, n_images, *measures(scored, bootstrap=kept_bootstrap))
+
+
+def kept_bootstrap(
+    scores: np.ndarray, labels: np.ndarray, hits: np.ndarray | None, n: int, seed: int, definition: str
+) -> Resamples:
+    """`metrics.bootstrap` from the cache, where it is kept for the next page of the book that shows the run."""
+    arrays = [scores, labels] if hits is None else [scores, labels, hits]
+    about = [hashlib.sha256(array.tobytes()).hexdigest() for array in arrays]
+    name = "bootstrap-" + cache.key(inspect.getsource(metrics), repr((scores.shape, n, seed, definition)), *about)
+    if (kept := cache.load(name)) is None:
+        drawn = metrics.bootstrap(scores, labels, hits, n, seed, definition)
+        kept = np.stack([part for part in drawn if part is not None]).tobytes()
+        cache.keep(name, kept)
+    ap, *location = np.frombuffer(kept).reshape(-1, n, scores.shape[1])
+    return Resamples(ap, location[0] if location else None)
 
 
 def difference(a: Result, b: Result, metric: str = "classification") -> Difference:

@@ -21,6 +21,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from wsl.errors import StudyError
+from wsl.files import whole_file
 from wsl.network.arithmetic import arithmetic_on
 from wsl.network.heads import read_head
 
@@ -140,11 +141,9 @@ def multilabel_loss(scores: Tensor, labels: Tensor) -> Tensor:
 
 def save_head(path: Path, head: Adaptation, about: dict) -> None:
     """A head as float16 safetensors, with `about` (classes, trunk, canvas, ...); the same bytes for the same head."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
     tensors = {key: value.detach().cpu().half().contiguous() for key, value in head.state_dict().items()}
-    save_file(tensors, temporary, {"about": json.dumps(about)})  # one key: several have no fixed order in the file
-    temporary.replace(path)
+    with whole_file(path) as temporary:
+        save_file(tensors, temporary, {"about": json.dumps(about)})  # one key: several have no fixed order in the file
 
 
 def load_head(path: Path) -> tuple[Adaptation, dict]:

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from wsl import cache
 from wsl.data.geometry import Grid
 from wsl.errors import StudyError
 from wsl.files import sha256
-from wsl.network import cache, lite
+from wsl.network import lite
 from wsl.network.engines import Engine, OpenVinoEngine, TorchEngine, converted, fastest_engine, openvino
 
 if TYPE_CHECKING:

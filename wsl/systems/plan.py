@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import torch
 
 from wsl.data.geometry import side_at
+from wsl.data.photographs import PHOTOGRAPHS
 from wsl.errors import StudyError
-from wsl.evaluation.runs import find_runs
+from wsl.evaluation.runs import find_runs, run_folder
 from wsl.network.engines import one_pool
 from wsl.network.features import bytes_kept
 from wsl.network.model import Adaptation
 from wsl.network.trunk import Trunk
 from wsl.profile import Profile, head_of, method_of
-from wsl.systems.proposals import proposals_path
+from wsl.systems.proposals import proposals_path, selective_search
 from wsl.systems.study import trunk_of
 
 OFFICIAL = {  # images of the official lists (COCO: instances JSON), for a plan without the data
@@ -26,10 +29,14 @@ OFFICIAL = {  # images of the official lists (COCO: instances JSON), for a plan 
     ("coco", "2014"): {"train": 82783, "val": 40504},
     ("coco", "2017"): {"train": 118287, "val": 5000},
 }
-DECODE_SECONDS = 0.006  # a photograph of 500 x 375 pixels onto its canvas, one core
-PROPOSAL_SECONDS = 0.26  # selective search of one picture of 300 pixels, one core
-RCNN_SECONDS = 0.1  # a training picture of R-CNN*: three readings of its features, its share of the regressions
-EXTENT_SECONDS = 0.1  # scoring and suppressing a picture's proposals
+# Processor seconds on the machine of REFERENCE; `measure` says how much slower or faster this one is.
+REFERENCE = 0.20  # one selective search of 200 pixels, one core
+DECODE_SECONDS = 0.006  # a photograph of 500 x 375 pixels onto its canvas
+RCNN_SECONDS = (0.04, 0.001)  # a training picture of R-CNN*: of reading its regions, and of the regressions a class
+EXTENT_SECONDS = (0.02, 0.0004)  # an evaluation picture: of scoring its proposals, and a class of judging its detections
+START_SECONDS = 6  # a job of the workflow: Python, its libraries, the trunk
+PAGES_SECONDS = 150  # all notebooks
+SITE_SECONDS = 20
 MEMORY_GIB = 2.0  # libraries, trunk and batches of one job; kept features are read from disk
 
 
@@ -37,6 +44,7 @@ MEMORY_GIB = 2.0  # libraries, trunk and batches of one job; kept features are r
 class Step:
     """One line of the forecast."""
 
+    stage: str  # of `wsl.systems.progress.STAGES`
     name: str
     seconds: float
     disk: float = 0.0  # bytes that stay
@@ -46,34 +54,44 @@ class Step:
 class Speed:
     """What `measure` found on this machine."""
 
-    pixel: float  # seconds of trunk per input pixel
-    cell: float  # seconds of searching a score map, per cell
-    step: float  # seconds of a training step on one cell a picture
+    pixel: float  # seconds of trunk per input pixel, on all cores
+    cell: float  # seconds of searching a score map per cell, one core
+    step: float  # seconds of a training step on one cell a picture, one core
+    search: float  # seconds of selective search of one picture, one core
+    core: float  # time of other work on one core, over that on the machine of REFERENCE
+    cores: int
 
 
-def measure(trunk: Trunk, canvas: int, hidden: int, classes: int) -> Speed:
-    """Time the trunk on one canvas and the head on a batch: about three seconds."""
+def measure(trunk: Trunk, profile: Profile, cores: int) -> Speed:
+    """Time the trunk on one canvas, the head on a batch and selective search on one photograph: about four seconds."""
+    classes = 20 if profile.layout == "voc" else 80
+    image = torch.zeros(1, 3, profile.canvas, profile.canvas)
+    head = Adaptation(trunk.channels, classes, profile.hidden).to(trunk.device)
+    cells = torch.rand(16, trunk.channels, 16, 16, device=trunk.device)
+    few = torch.rand(16, trunk.channels, classes, 1, device=trunk.device)
+    photograph = PHOTOGRAPHS["motorcycle_left"].read()
+    cv2.setNumThreads(1)
 
-    def best(run, repeat: int = 3) -> float:
+    def best(run: Callable[[], object], clock: Callable[[], float] = time.process_time, repeat: int = 3) -> float:
         run()
         times = []
         for _ in range(repeat):
-            start = time.perf_counter()
+            start = clock()
             run()
             if trunk.device.type == "cuda":
                 torch.cuda.synchronize()
-            times.append(time.perf_counter() - start)
+            times.append(clock() - start)
         return min(times)
 
-    image = torch.zeros(1, 3, canvas, canvas)
-    head = Adaptation(trunk.channels, classes, hidden).to(trunk.device)
-    cells = torch.rand(16, trunk.channels, 16, 16, device=trunk.device)
-    few = torch.rand(16, trunk.channels, classes, 1, device=trunk.device)
-
-    def step() -> None:
-        head(few).square().sum().backward()
-
-    return Speed(best(lambda: trunk(image)) / canvas**2, best(lambda: head.score_maps(cells)) / (16 * 256), 2 * best(step))
+    of_head = time.perf_counter if trunk.device.type == "cuda" else time.process_time  # one thread of the processor, or a GPU
+    return Speed(
+        pixel=best(lambda: trunk(image), time.perf_counter, 5) / profile.canvas**2,
+        cell=best(lambda: head.score_maps(cells), of_head) / (16 * 256),
+        step=2 * best(lambda: head(few).square().sum().backward(), of_head),
+        search=best(lambda: selective_search(photograph, profile.proposal_side, profile.proposals), repeat=1),
+        core=best(lambda: selective_search(photograph, 200), repeat=1) / REFERENCE,
+        cores=cores,
+    )
 
 
 def counts(profile: Profile, runs: Path) -> dict[str, int]:
@@ -94,63 +112,69 @@ def missing_runs(profile: Profile, runs: Path) -> list[tuple[str, int]]:
 
 
 def forecast(profile: Profile, runs: Path, todo: list[tuple[str, int]], trunk: Trunk, speed: Speed) -> list[Step]:
-    """The steps that the runs `todo` of a profile take."""
-    n = counts(profile, runs)
-    steps = []
+    """The steps that the runs `todo` of a profile take, in seconds on all cores."""
+    n, classes, steps = counts(profile, runs), 20 if profile.layout == "voc" else 80, []
+    start = START_SECONDS * speed.core
     if profile.generate and not (profile.data_root(runs) / "scenes.json").is_file():
         from wsl.scenes import generate as scenes
 
-        steps.append(Step("draw scenes", *scenes.forecast(profile.layout, sum(n.values()), profile.generate.size)))
-    heads = [(s, k) for s, k in todo if s == head_of(s)]
+        steps.append(Step("data", "draw scenes", *scenes.forecast(profile.layout, sum(n.values()), profile.generate.size)))
+    heads = list(dict.fromkeys((head_of(s), k) for s, k in todo))
+    heads = [head for head in heads if not (run_folder(runs, profile.name, profile.trunk, *head) / "head.safetensors").is_file()]
     sides = profile.feature_sides(dict(heads)) if heads else []
     pixels = sum((side or trunk.input_size) ** 2 for side in sides)
     if heads and profile.cache_features:
-        disk = bytes_kept(trunk, n["train"], sides)
-        steps.append(Step("features of the training images", n["train"] * (speed.pixel * pixels + DECODE_SECONDS), disk))
-    if "rcnn" in dict(heads):
-        for split in (s for s in n if not proposals_path(profile, s, runs).is_file()):
-            seconds = PROPOSAL_SECONDS * (profile.proposal_side / 300) ** 2
-            steps.append(Step("proposals", n[split] * seconds, 16 * n[split] * profile.proposals))
-    for system, _ in heads:
-        settings = profile.system_settings(system)
-        if system == "rcnn":
-            steps.append(Step("train rcnn", n["train"] * RCNN_SECONDS, 2**20))
-            continue
-        own = [side_at(s, profile.canvas) for s in settings.train_scales]
-        one_cell = method_of(system) in ("full_images", "object_patches")
-        cells = 1 if one_cell else sum(trunk.grid_cells(s) ** 2 for s in own) / len(own)
-        width = settings.hidden / profile.hidden * settings.kernel**2  # work a cell, as measured on the profile's own head
-        dense = settings.pool != "max" or settings.kernel > 1  # gradients for every cell, not for the best alone
-        per_image = width * (speed.cell * cells * (3 if dense else 1) + speed.step / profile.batch)
-        if not profile.cache_features:
-            per_image += speed.pixel * sum(s**2 for s in own) / len(own) + DECODE_SECONDS
-        steps.append(Step(f"train {system}", profile.epochs * n["train"] * per_image, 2 * 2**20))
+        seconds = n["train"] * (speed.pixel * pixels + speed.core * DECODE_SECONDS)
+        steps.append(Step("features", "features of the training images", start + seconds, bytes_kept(trunk, n["train"], sides)))
+    if "rcnn" in dict(todo):
+        left = sum(n[split] for split in n if not proposals_path(profile, split, runs).is_file())
+        if left:
+            steps.append(Step("proposals", "proposals", left * speed.search / speed.cores, 16 * left * profile.proposals))
+    for number, (system, _) in enumerate(heads):
+        seconds = _training(profile, system, n["train"], classes, trunk, speed) / speed.cores
+        steps.append(Step("train", f"train {system}", seconds + (start if number == 0 else 0), 2 * 2**20))
     tested = [_tested(profile, system) for system, _ in todo]
-    trunk_time = speed.pixel * sum(s**2 for s in {side for sides in tested for side in sides}) + DECODE_SECONDS
-    head_time = speed.cell * sum(trunk.grid_cells(s) ** 2 for sides in tested for s in sides)
-    steps.append(Step(f"predict with {len(todo)} runs", n["val"] * (trunk_time + head_time), len(todo) * 2**20))
-    if ("weak_sup", profile.seeds[0]) in todo:  # its epochs at s = 1 (Figure 1), and its boxes
-        one_scale = speed.pixel * profile.canvas**2 + DECODE_SECONDS
-        each_epoch = (profile.epochs + 1) * speed.cell * trunk.grid_cells(profile.canvas) ** 2
-        steps.append(Step("evolution over training", n["val"] * (one_scale + each_epoch)))
-        if "rcnn" in profile.systems:
-            sides = _tested(profile, "weak_sup")
-            all_scales = speed.pixel * sum(s**2 for s in sides) + speed.cell * sum(trunk.grid_cells(s) ** 2 for s in sides)
-            steps.append(Step("extent of objects", n["val"] * (all_scales + EXTENT_SECONDS)))
-    return steps
+    wanted = {side for sides in tested for side in sides}
+    cells = sum(trunk.grid_cells(side) ** 2 for sides in tested for side in sides)
+    if ("weak_sup", profile.seeds[0]) in todo:  # with the epochs of Figure 1, at s = 1
+        cells += (profile.epochs + 1) * trunk.grid_cells(profile.canvas) ** 2
+    one_core = speed.cell * cells + speed.core * DECODE_SECONDS
+    if "rcnn" in dict(todo):  # and the extent of objects
+        one_core += speed.core * (EXTENT_SECONDS[0] + EXTENT_SECONDS[1] * classes)
+    seconds = start + n["val"] * (speed.pixel * sum(side**2 for side in wanted) + one_core / speed.cores)
+    return [*steps, Step("predict", f"predict with {len(todo)} runs", seconds, len(todo) * 2**20)]
+
+
+def _training(profile: Profile, system: str, count: int, classes: int, trunk: Trunk, speed: Speed) -> float:
+    """Seconds that training a head takes on one core."""
+    if system == "rcnn":
+        return count * speed.core * (RCNN_SECONDS[0] + RCNN_SECONDS[1] * classes)
+    settings = profile.system_settings(system)
+    own = [side_at(s, profile.canvas) for s in settings.train_scales]
+    one_cell = method_of(system) in ("full_images", "object_patches")
+    cells = 1 if one_cell else sum(trunk.grid_cells(s) ** 2 for s in own) / len(own)
+    width = settings.hidden / profile.hidden * settings.kernel**2  # work a cell, as measured on the profile's own head
+    dense = settings.pool != "max" or settings.kernel > 1  # gradients for every cell, not for the best alone
+    per_image = width * (speed.cell * cells * (3 if dense else 1) + speed.step / profile.batch)
+    if not profile.cache_features:
+        per_image += speed.pixel * sum(s**2 for s in own) / len(own) + speed.core * DECODE_SECONDS
+    return profile.epochs * count * per_image
 
 
 def _tested(profile: Profile, system: str) -> list[int]:
-    """Input sides at which a system is tested; those of R-CNN* and FULL IMAGES are few and small, and left out."""
+    """Input sides at which a system is tested. Those of R-CNN* are among the others' where they are not few and small."""
     if method_of(system) in ("full_images", "rcnn"):
         return []
     return [side_at(s, profile.canvas) for s in profile.system_settings(system).test_scales]
 
 
 @one_pool()
-def plan(profiles: list[Profile], runs: Path) -> str:
-    """The forecast as text."""
-    lines, total, disk = [], 0.0, 0.0
+def plan(profiles: list[Profile], runs: Path, cores: int, book: bool = False) -> tuple[str, dict[str, float]]:
+    """The forecast as text, and the seconds of each stage, "PROFILE STAGE", as `wsl.systems.progress` counts them.
+
+    book: the pages and the site are made, too.
+    """
+    lines, steps = [], []
     speeds: dict[tuple, Speed] = {}
     for profile in profiles:
         todo = missing_runs(profile, runs)
@@ -158,31 +182,41 @@ def plan(profiles: list[Profile], runs: Path) -> str:
             lines.append(f"{profile.name}: {profile.title or profile.name}, every run is there")
             continue
         trunk = trunk_of(profile)
-        classes = 20 if profile.layout == "voc" else 80
-        key = (profile.trunk, profile.weights, profile.canvas, profile.hidden, classes)
+        key = (profile.trunk, profile.weights, profile.canvas, profile.hidden, profile.layout, profile.proposal_side)
         if key not in speeds:
-            speeds[key] = measure(trunk, profile.canvas, profile.hidden, classes)
-        steps = forecast(profile, runs, todo, trunk, speeds[key])
-        title = profile.title or profile.name
+            speeds[key] = measure(trunk, profile, cores)
         how = f"{trunk.engine.name}, {trunk.arithmetic}"
-        lines.append(f"{profile.name}: {title}, trunk {profile.trunk} on {trunk.device.type} ({how})")
-        merged: dict[str, list[Step]] = {}
-        for step in steps:
-            merged.setdefault(step.name, []).append(step)
-        for name, same in merged.items():
-            seconds, size = sum(s.seconds for s in same), sum(s.disk for s in same)
-            times = f" x {len(same)}" if len(same) > 1 else ""
-            lines.append(f"  {name + times:44s} {duration(seconds):>9s} {size / 2**30:8.2f} GiB")
-        total += sum(s.seconds for s in steps)
-        disk += sum(s.disk for s in steps)
-    if not speeds:
-        return "\n".join(lines)
+        lines.append(f"{profile.name}: {profile.title or profile.name}, trunk {profile.trunk} on {trunk.device.type} ({how})")
+        own = forecast(profile, runs, todo, trunk, speeds[key])
+        lines += _shown(own)
+        steps += [(f"{profile.name} {step.stage}", step) for step in own]
+    if not steps:
+        return "\n".join(lines), {}
+    if book:
+        core = max(speed.core for speed in speeds.values())
+        made = [Step("pages", "execute the pages", core * PAGES_SECONDS / cores)]
+        made += [Step("site", "build the site", core * SITE_SECONDS)]
+        lines += ["book", *_shown(made)]
+        steps += [(f"book {step.stage}", step) for step in made]
+    seconds = {stage: sum(step.seconds for name, step in steps if name == stage) for stage, _ in steps}
+    disk = sum(step.disk for _, step in steps)
     free = shutil.disk_usage(Path(runs).resolve() if Path(runs).exists() else Path.cwd()).free
-    lines.append(f"in all about {duration(total)}, {disk / 2**30:.1f} GiB of disk ({free / 2**30:.0f} GiB free)")
-    lines.append(f"and up to {MEMORY_GIB:.0f} GiB of memory a job; measured on this machine just now")
+    lines.append(f"in all about {duration(sum(seconds.values()))}, {disk / 2**30:.1f} GiB of disk ({free / 2**30:.0f} GiB free)")
+    lines.append(f"and up to {MEMORY_GIB:.0f} GiB of memory a job; measured on {cores} cores of this machine just now")
     if disk > free:
         raise StudyError("\n".join(lines) + f"\n{runs}: not enough disk; free some, or choose another folder with --runs")
-    return "\n".join(lines)
+    return "\n".join(lines), seconds
+
+
+def _shown(steps: list[Step]) -> list[str]:
+    """A line for each kind of step."""
+    lines = []
+    for name in dict.fromkeys(step.name for step in steps):
+        same = [step for step in steps if step.name == name]
+        times = f" x {len(same)}" if len(same) > 1 else ""
+        seconds, size = sum(step.seconds for step in same), sum(step.disk for step in same)
+        lines.append(f"  {name + times:44s} {duration(seconds):>9s} {size / 2**30:8.2f} GiB")
+    return lines
 
 
 def duration(seconds: float) -> str:

@@ -124,7 +124,7 @@ def region_labels(boxes: np.ndarray, dataset: Dataset, image: int) -> np.ndarray
     return labels
 
 
-def first_regions(boxes: np.ndarray, labels: np.ndarray, count: int, draw: np.random.Generator) -> np.ndarray:
+def first_regions(labels: np.ndarray, count: int, draw: np.random.Generator) -> np.ndarray:
     """The proposals of the first round, as indices: up to `count`, half of them on objects if there are enough."""
     on_object = (labels > 0).any(1)
     positive, negative = draw.permutation(np.flatnonzero(on_object)), draw.permutation(np.flatnonzero(~on_object))
@@ -185,7 +185,7 @@ def train_regions(
             boxes = proposals[image]
             labels = region_labels(boxes, dataset, image)
             if classifier is None:
-                chosen = first_regions(boxes, labels, count, draw)
+                chosen = first_regions(labels, count, draw)
                 objects = dataset.boxes.xyxy[(dataset.boxes.image == image) & ~dataset.boxes.ignored][:count]
                 boxes = np.concatenate([boxes[chosen], objects])
                 labels = np.concatenate([labels[chosen], region_labels(objects, dataset, image)])

@@ -1,7 +1,8 @@
-"""What the network needs at its start and what never changes, kept between processes in the user's cache folder.
+"""What takes long to compute and never changes, kept between processes in the user's cache folder.
 
     network-<key>.kept    a trunk converted to OpenVINO, with what it expects of its pictures
     geometry-<key>.kept   the centres of its cells
+    bootstrap-<key>.kept  average precision in resamples of a run's images
 
 The key is a hash of all that the content depends on, so that nothing stale is read. A file appears whole or not at all, so
 several processes may share the folder; what is cut off or spoilt is made again; beyond LIMIT bytes what was used least
@@ -20,7 +21,7 @@ from wsl.files import whole_file
 
 FORMAT = 1  # of what is kept; one more whenever this code makes it otherwise
 LIMIT = 2**30  # bytes: the paper's AlexNet takes a quarter of that, the default trunk 13 MB
-PACKAGES = ("openvino", "torch", "torchvision", "timm")  # other versions may give other networks
+PACKAGES = ("openvino", "torch", "torchvision", "timm", "numpy", "scipy")  # other versions may give other content
 
 
 def folder() -> Path | None:
