@@ -32,7 +32,7 @@ def test_openvino_follows_torch_and_keeps_a_bounded_number_of_compiled_networks(
         images = torch.rand(2, 3, 20, width)
         np.testing.assert_allclose(openvino(images), reference(images), rtol=0, atol=TOLERANCE[openvino.arithmetic])
         assert openvino.shape(20, width) == (1, 4, 18, width - 2) == reference.shape(20, width)
-    assert openvino.compiled.cache_info().currsize == openvino.KEPT
+    assert openvino.compiling.cache_info().currsize == openvino.KEPT
 
 
 @pytest.mark.parametrize("side", [1, 33, 250, 350, 499, 500, 501, 700, 1400])

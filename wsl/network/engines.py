@@ -92,7 +92,7 @@ class OpenVinoEngine:
         self._core = openvino().Core()
         if self.arithmetic == "bfloat16" and "BF16" not in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             self.arithmetic = "float32"
-        self.compiled = lru_cache(self.KEPT)(partial(ThreadPoolExecutor(os.cpu_count()).submit, self._compile))
+        self.compiling = lru_cache(self.KEPT)(partial(ThreadPoolExecutor(os.cpu_count()).submit, self._compile))
 
     @property
     def device(self) -> torch.device:
@@ -102,7 +102,7 @@ class OpenVinoEngine:
 
     def __call__(self, images: Tensor | np.ndarray) -> np.ndarray:
         images = np.asarray(images)
-        run = self.compiled(*images.shape[-2:]).result()
+        run = self.compiled(*images.shape[-2:])
         return np.concatenate([run(image[None])[0] for image in images])
 
     def at_side(self, canvases: Tensor | np.ndarray, side: int) -> np.ndarray:
@@ -116,7 +116,11 @@ class OpenVinoEngine:
     def prepare(self, sides: Sequence[int]) -> None:
         """Begin to compile for square inputs of these sides, in threads: the picture is read meanwhile."""
         for side in sides:
-            self.compiled(side, side)
+            self.compiling(side, side)
+
+    def compiled(self, height: int, width: int) -> Callable:
+        """The network for inputs of this size."""
+        return self.compiling(height, width).result()
 
     def _of_size(self, height: int, width: int) -> Model:
         network = self.network.clone()
