@@ -26,7 +26,6 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchvision.ops import box_iou, roi_align
 
 from wsl.data.dataset import Dataset
 from wsl.data.geometry import boxes_on_map
@@ -47,6 +46,8 @@ KEPT = 20  # detections of a class and image at most
 
 def mean_inside(score_map: Tensor, regions: Tensor) -> Tensor:
     """(P, K) means of a score map (K, n, m), read bilinearly, inside regions (P, 4) in cells."""
+    from torchvision.ops import roi_align  # two seconds that no other command needs
+
     return roi_align(score_map[None], [regions], 1, sampling_ratio=8, aligned=True)[:, :, 0, 0]
 
 
@@ -92,6 +93,8 @@ class ExtentReader:
             self._detect(image, score_map)
 
     def _detect(self, image: int, score_map: Tensor) -> None:
+        from torchvision.ops import box_iou
+
         dataset, canvas, boxes = self.features.dataset, self.features.canvas, self.proposals[image]
         size = tuple(int(v) for v in dataset.sizes[image])
         edges = boxes_on_map(boxes, size, extent_on_canvas(size, canvas), canvas, score_map.shape[-1])
