@@ -4,7 +4,7 @@
 #
 # Variables (make book CORES=8 PROFILES="scenes voc2012"):
 #   PROFILES  profiles whose runs the book computes               default: scenes scenes-coco
-#   CORES     jobs at a time                                      default: 2
+#   CORES     cores to use                                        default: all
 #   SMALL     1 = the same steps on fewer, smaller scenes (for a quick check; its figures mean nothing)
 #   CONFIG    settings of the workflow, e.g. CONFIG="voc_root=/data/my photographs trunk=alexnet": as they are, unquoted
 #   SNAKE     more options for snakemake, e.g. SNAKE="-n" (plan only) or SNAKE="--workflow-profile cluster/slurm"
@@ -14,7 +14,7 @@
 #   VENV      where the environment lies                          default: .venv
 
 PROFILES ?= scenes scenes-coco
-CORES    ?= 2
+CORES    ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 2)
 SMALL    ?=
 CONFIG   ?=
 SNAKE    ?=
@@ -39,7 +39,9 @@ SETTINGS  = $(subst ␣␣,,$(subst ␣␣␣, ,$(subst $(space),␣,$(marked)))
 # The same settings as `wsl plan` takes them: voc_root=X becomes --voc-root=X
 LIKE_CONFIG = $(foreach key,voc_root coco_root trunk weights convention runs,\
   $(patsubst $(key)=%,--$(subst _,-,$(key))=%,$(filter $(key)=%,$(SETTINGS))))
-PLAN      = $(BIN)/wsl plan --book $(call quoted,$(USED) --cores=$(CORES) $(LIKE_CONFIG))
+PLAN      = $(BIN)/wsl plan $(call quoted,$(USED) --cores=$(CORES) $(LIKE_CONFIG)) --books $(FIRST) book
+# The recorded results make a first book where there is none yet; the small study is as quick as that.
+FIRST     = $(if $(SMALL_SET)$(wildcard _build/html/index.html),,recorded)
 SNAKEMAKE = $(BIN)/snakemake --cores $(call quoted,$(CORES)) --config
 BOOK      = $(call quoted,profiles=$(subst $(space),␣,$(USED)) $(SETTINGS)) --rerun-incomplete $(SNAKE) -- book
 READ      = $(call quoted,profiles= $(SETTINGS)) --rerun-incomplete $(SNAKE) -- book
@@ -56,8 +58,8 @@ help:            ## this list
 
 book: $(INSTALLED)   ## the study on generated scenes: forecast, recorded results, data, training, notebooks, site
 	@$(PLAN) --follow
-	@[ -e _build/html/index.html ] || { $(SNAKEMAKE) $(READ); \
-	  echo; echo "The recorded results can be read now: $$PWD/_build/html/index.html; runs made here come into it when done"; }
+	@[ -z "$(FIRST)" ] || { $(SNAKEMAKE) $(READ) && echo && \
+	  echo "The recorded results can be read now: $$PWD/_build/html/index.html. The runs made here come into it when done."; }
 	@$(SNAKEMAKE) $(BOOK)
 	$(SAY)
 

@@ -260,15 +260,16 @@ SHOWN |= {"data_root": ROOTS["voc"], "coco_data_root": ROOTS["coco"]}
 SHOWN = [word for key, value in SHOWN.items() if value for word in ("-a", key, json.dumps(str(value), ensure_ascii=False))]
 
 
-def shows_runs(wildcards):
-    """Whether a page declares the folder of the runs made here; the others need not wait for them."""
-    return '"runs: ' in Path(f"notebooks/{wildcards.page}.ipynb").read_text(encoding="utf8")
+# Pages that declare the folder of the runs made here; the others need not wait for them.
+OF_RUNS = [page for page in PAGES if '"runs: ' in Path(f"notebooks/{page}.ipynb").read_text(encoding="utf8")]
+PARTS = len(OF_RUNS if NAMES else PAGES)
+BUILT = "book" if NAMES else "recorded"  # for the forecast: the whole book, or that of the recorded results alone
 
 
 rule notebook:
     input:
         "notebooks/{page}.ipynb",
-        lambda w: ALL_RUNS if shows_runs(w) else [],
+        lambda w: ALL_RUNS if w.page in OF_RUNS else [],
         COMPUTING,
         code("evaluation", "findings", "pages"),
         "tools/notebook.py",
@@ -276,14 +277,13 @@ rule notebook:
     output:
         "book/executed/{page}.ipynb",
     params:
-        shown=lambda w: shlex.join(SHOWN) if shows_runs(w) else "",
-        of=len(PAGES),
+        shown=lambda w: shlex.join(SHOWN) if w.page in OF_RUNS else "",
     threads: 1
     resources:
         **needs(8, 2),
     shell:
         "{PYTHON} -m tools.notebook run notebooks/{wildcards.page}.ipynb {output} {params.shown}"
-        " && {DONE} book pages {params.of}"
+        " && {DONE} {BUILT} pages {PARTS}"
 
 
 rule book:
@@ -297,4 +297,4 @@ rule book:
     resources:
         **needs(4, 1),
     shell:
-        "{PYTHON} -m tools.site build"
+        "{PYTHON} -m tools.site build && {DONE} {BUILT} site"

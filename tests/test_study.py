@@ -157,7 +157,7 @@ def test_plan_forecasts_each_step_and_refuses_a_full_disk(tiny, tmp_path, monkey
     assert all(0 < value < 1000 for value in seconds.values())
     (tmp_path / "data" / "tiny").mkdir(parents=True)
     (tmp_path / "data" / "tiny" / "scenes.json").write_text("{}")
-    text, seconds = plan.plan([profile], tmp_path, 2, book=True)
+    text, seconds = plan.plan([profile], tmp_path, 2, ["book"])
     assert "draw scenes" not in text and "tiny data" not in seconds and list(seconds)[-2:] == ["book pages", "book site"]
     for system in ("full_images", "weak_sup", "rcnn"):
         (tmp_path / "tiny" / profile.trunk / system / "seed0").mkdir(parents=True)

@@ -35,7 +35,7 @@ def add_plan(subparsers) -> None:
         several=True,
     )
     p.add_argument("--cores", type=int, default=os.cpu_count(), metavar="N", help="that may be used (default: all)")
-    p.add_argument("--book", action="store_true", help="with the pages and the site of the book")
+    p.add_argument("--books", nargs="*", choices=("recorded", "book"), default=[], help="which builds of the book besides")
     p.add_argument("--follow", action="store_true", help="leave the forecast in the runs folder, for the steps to follow it")
 
 
@@ -43,7 +43,7 @@ def run_plan(args: argparse.Namespace) -> int:
     from wsl.systems.plan import plan
     from wsl.systems.progress import follow
 
-    text, seconds = plan([profile_of(args, name) for name in args.profile], args.runs, args.cores, args.book)
+    text, seconds = plan([profile_of(args, name) for name in args.profile], args.runs, args.cores, args.books)
     if args.follow:
         follow(args.runs, seconds)
     print(text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,8 +35,9 @@ DECODE_SECONDS = 0.006  # a photograph of 500 x 375 pixels onto its canvas
 RCNN_SECONDS = (0.04, 0.001)  # a training picture of R-CNN*: of reading its regions, and of the regressions a class
 EXTENT_SECONDS = (0.02, 0.0004)  # an evaluation picture: of scoring its proposals, and a class of judging its detections
 START_SECONDS = 6  # a job of the workflow: Python, its libraries, the trunk
-PAGES_SECONDS = 150  # all notebooks
-SITE_SECONDS = 20
+BOOKS = {"recorded": "recorded results alone", "book": "with the runs made here"}
+PAGES_SECONDS = {"recorded": 100, "book": 80}  # all pages; then those that show runs, with the resamples kept
+SITE_SECONDS = 10
 MEMORY_GIB = 2.0  # libraries, trunk and batches of one job; kept features are read from disk
 
 
@@ -169,10 +170,10 @@ def _tested(profile: Profile, system: str) -> list[int]:
 
 
 @one_pool()
-def plan(profiles: list[Profile], runs: Path, cores: int, book: bool = False) -> tuple[str, dict[str, float]]:
+def plan(profiles: list[Profile], runs: Path, cores: int, books: Sequence[str] = ()) -> tuple[str, dict[str, float]]:
     """The forecast as text, and the seconds of each stage, "PROFILE STAGE", as `wsl.systems.progress` counts them.
 
-    book: the pages and the site are made, too.
+    books: of `BOOKS`, those that are built besides; the one of the recorded results comes first of all.
     """
     lines, steps = [], []
     speeds: dict[tuple, Speed] = {}
@@ -192,12 +193,13 @@ def plan(profiles: list[Profile], runs: Path, cores: int, book: bool = False) ->
         steps += [(f"{profile.name} {step.stage}", step) for step in own]
     if not steps:
         return "\n".join(lines), {}
-    if book:
+    for name in books:
         core = max(speed.core for speed in speeds.values())
-        made = [Step("pages", "execute the pages", core * PAGES_SECONDS / cores)]
+        made = [Step("pages", f"execute the pages, {BOOKS[name]}", core * PAGES_SECONDS[name] / cores)]
         made += [Step("site", "build the site", core * SITE_SECONDS)]
-        lines += ["book", *_shown(made)]
-        steps += [(f"book {step.stage}", step) for step in made]
+        lines += [name, *_shown(made)]
+        of_book = [(f"{name} {step.stage}", step) for step in made]
+        steps = of_book + steps if name == "recorded" else steps + of_book
     seconds = {stage: sum(step.seconds for name, step in steps if name == stage) for stage, _ in steps}
     disk = sum(step.disk for _, step in steps)
     free = shutil.disk_usage(Path(runs).resolve() if Path(runs).exists() else Path.cwd()).free

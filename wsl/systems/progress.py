@@ -13,7 +13,7 @@ from pathlib import Path
 
 STAGES = {
     "data": "scenes", "features": "features", "proposals": "proposals", "train": "heads", "predict": "predictions",
-    "pages": "pages",
+    "pages": "pages", "site": "site",
 }  # fmt: skip
 
 
