@@ -194,26 +194,28 @@ def _for_openvino(name: str, weights: Path | None) -> _Found:
     """The network as OpenVINO takes it: from the cache, straight from the packaged weights, or converted; then kept."""
     file = lite.packaged_weights() if weights is None and name == "efficientnet_lite0" else weights
     try:
-        about_weights = sha256(file) if file else ""
+        identity = sha256(file) if file else ""
     except OSError:
-        about_weights = ""  # building the network says in words what is wrong with the file
-    if about_weights and (found := _kept(key := "network-" + cache.key(name, about_weights))):
+        identity = ""  # building the network says in words what is wrong with the file
+    if identity and (found := _kept(name, identity)):
         return found
-    if name == "efficientnet_lite0" and about_weights == lite.FILE_SHA256:
+    if name == "efficientnet_lite0" and identity == lite.FILE_SHA256:
         found = _Found(lite.network(file), LITE, 224, lite.WEIGHTS_SHA256)
     else:
         built = _built(name, weights)
-        if not about_weights and (found := _kept(key := "network-" + cache.key(name, built.weights_sha256))):
+        identity = identity or built.weights_sha256
+        if found := _kept(name, identity):
             return found
         found = built._replace(network=converted(built.network))
-    _keep(key, found)
+    _keep(name, identity, found)
     return found
 
 
-def _kept(key: str) -> _Found | None:
+def _kept(name: str, identity: str) -> _Found | None:
+    """What `_keep` kept of these weights: the sha256 of their file or, where none is known, of the network's tensors."""
     from safetensors.numpy import load
 
-    if (content := cache.load(key)) is None:
+    if (content := cache.load("network-" + cache.key(name, identity))) is None:
         return None
     parts = load(content)
     network = openvino().Core().read_model(parts["xml"].tobytes(), parts["bin"].tobytes())
@@ -221,7 +223,7 @@ def _kept(key: str) -> _Found | None:
     return _Found(network, InputConvention(tuple(mean), tuple(std), bgr), *about)
 
 
-def _keep(key: str, found: _Found) -> None:
+def _keep(name: str, identity: str, found: _Found) -> None:
     from safetensors.numpy import save
 
     if cache.folder() is None:
@@ -233,4 +235,5 @@ def _keep(key: str, found: _Found) -> None:
     except (OSError, RuntimeError):  # no room for a temporary folder
         return
     about = [*astuple(found.normalise), found.input_size, found.weights_sha256]
-    cache.keep(key, save(parts | {"about": np.frombuffer(json.dumps(about).encode(), np.uint8)}))
+    content = save(parts | {"about": np.frombuffer(json.dumps(about).encode(), np.uint8)})
+    cache.keep("network-" + cache.key(name, identity), content)
