@@ -52,7 +52,7 @@ class NotAvailable(Exception):
     """This side cannot be measured here; the message says why."""
 
 
-def repeat(run: Callable[[], object], budget: float = 20, most: int = 5) -> Timing:
+def repeat(run: Callable[[], object], budget: float = 12, most: int = 5) -> Timing:
     """Up to `most` runs, as many as `budget` seconds hold; one more comes first, which counts only if it fills them alone."""
     seconds, started = [], time.perf_counter()
     while True:

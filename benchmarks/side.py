@@ -29,7 +29,7 @@ def machine() -> dict:
         except PackageNotFoundError:
             continue
     about = {key: found[key] for key in ("processor", "instruction_set", "arithmetic", "cores")}
-    commit = (code.get("commit") or "") + (" with local changes" if code.get("changed_files") else "")
+    commit = (code.get("commit") or "")[:12] + (" with local changes" if code.get("changed_files") else "")
     return about | {"memory_gib": found["memory_gib"], "versions": ", ".join(versions), "commit": commit}
 
 

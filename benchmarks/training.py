@@ -18,7 +18,7 @@ def _setup(options: Options, engine: str = "auto"):
     from wsl.network.trunk import load_trunk
     from wsl.profile import load_profile
 
-    profile = load_profile("voc2012")
+    profile = load_profile("voc-sample")
     if options.small:
         profile = replace(profile, canvas=128)
     dataset = dataset_of(photographs(options), IMAGES)
@@ -74,7 +74,7 @@ def naive(options: Options) -> Timing:
                 optimizer.step()
 
     steps = IMAGES // batch
-    timing = repeat(run, budget=60, most=3)
+    timing = repeat(run, budget=40, most=3)
     return timing.scaled(steps / (BATCHES * len(sides)), f"extrapolated from {BATCHES} of {steps} mini-batches, at each scale")
 
 

@@ -49,7 +49,8 @@ def read(path: str | Path) -> pd.DataFrame:
     Errors: StudyError where the file is no such table.
     """
     try:
-        rows = pd.read_csv(path, keep_default_na=False, na_values={name: [""] for name in NUMBERS})
+        missing = {name: [""] for name in NUMBERS}
+        rows = pd.read_csv(path, dtype={"commit": str}, keep_default_na=False, na_values=missing)
     except (OSError, ValueError) as error:
         raise StudyError(f"{path}: cannot be read ({error}); make it with `make bench`") from None
     if lacking := NEEDED - set(rows.columns):
@@ -114,10 +115,12 @@ def sides_table(rows: pd.DataFrame) -> pd.DataFrame:
     """Every side of every measure, in words."""
     lines = []
     for _, row in rows.iterrows():
-        spread = f" ({duration(row['low'])} to {duration(row['high'])})" if row["runs"] > 1 else ""
+        took, low, high = (duration(row[name]) for name in ("seconds", "low", "high"))
+        if row["runs"]:
+            took += f" ({low} to {high}, {row['runs']} runs)" if row["runs"] > 1 else " (1 run)"
         memory = "" if np.isnan(row["memory_mib"]) else f"{row['memory_mib']:,.0f} MiB"
-        lines.append((row["measure"], row["side"], duration(row["seconds"]) + spread, times(row["ratio"]), memory, row["note"]))
-    return pd.DataFrame(lines, columns=["measure", "side", "time", "over ours", "peak memory", "note"])
+        lines.append((row["measure"], row["side"], took, times(row["ratio"]), memory, row["note"]))
+    return pd.DataFrame(lines, columns=["measure", "side", "time", "times ours", "peak memory", "note"])
 
 
 def bars_table(rows: pd.DataFrame) -> pd.DataFrame:
@@ -136,7 +139,7 @@ def say_growth(rows: pd.DataFrame) -> list[str]:
     for measure, g in growth(rows).iterrows():
         unit = {"growth with images": "image", "growth with classes": "class"}.get(measure, "megapixel of input")
         line = f"{measure}: one more {unit} takes {duration(g['first'])} at {g['smallest']:,.4g}, {duration(g['last'])} at "
-        line += f"{g['largest']:,.4g}, and {1024 * g['mib']:,.0f} KiB of memory"
+        line += f"{g['largest']:,.4g}, and {_digits(g['mib'])} MiB of memory"
         if unit == "image":
             line += f"; at that rate {COCO:,} images take {duration(g['coco_seconds'])} and {g['coco_mib'] / 1024:.1f} GiB"
         lines.append(line)
@@ -152,7 +155,7 @@ def machines(rows: pd.DataFrame) -> list[str]:
         lines.append(
             f"{', '.join(own['group'].unique())}: {v['processor']}, {v['instruction_set']}, {v['arithmetic']}, "
             f"{v['cores']} cores, {v['memory_gib']} GiB; load {v['load_before']} before; {v['date']}, "
-            f"commit {v['commit'][:12]}; {v['versions']}"
+            f"commit {v['commit']}; {v['versions']}"
         )
     return lines
 
