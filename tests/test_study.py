@@ -320,4 +320,4 @@ def test_localize_imports_neither_torch_nor_timm(tmp_path, monkeypatch, keeps):
     code = "from wsl.cli.main import main\nfrom wsl.data.photographs import PHOTOGRAPHS\n"
     code += f"assert main(['localize', str(PHOTOGRAPHS['chelsea'].path), '--out', {str(tmp_path)!r}]) == 0"
     for _ in range(1 if keeps == "off" else 2):
-        assert imported(code, "torch", "timm", "torchvision", "matplotlib") == []
+        assert imported(code, "torch", "timm", "torchvision", "matplotlib", "pandas") == []

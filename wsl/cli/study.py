@@ -256,11 +256,13 @@ def run_localize(args: argparse.Namespace) -> int:
     for path in args.images:
         result = localizer(path)
         picture = draw(result, args.out / f"{path.stem}_localized.png")
-        found = result.found[result.found["probability"] >= 0.5]
-        report.append({"image": str(path), "picture": str(picture), "found": found.to_dict("records")})
+        report.append({"image": str(path), "picture": str(picture), "found": result.detected})
         if not args.json:
             print(f"{path} -> {picture}")
-            print("  nothing found" if found.empty else found.round(3).to_string(index=False))
+            for row in result.detected:
+                print("  {class:12s} probability {probability:.3f}   x {x:.1f}   y {y:.1f}".format(**row))
+            if not result.detected:
+                print("  nothing found")
     if args.json:
         print(json.dumps({"images": report}))
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -35,9 +36,21 @@ class Localization:
 
     rgb: np.ndarray  # (h, w, 3) uint8, upright; a large JPEG is reduced, to no less than the canvas
     size: tuple[int, int]  # width, height of the picture itself
-    found: pd.DataFrame  # one row a class, best first: class, score, probability, x, y (pixels of the picture, 0-based)
+    classes: list[dict]  # best first: class, score, probability, x, y (pixels of the picture, 0-based)
     maps: dict[str, np.ndarray]  # score map (n, m) of each class at s = 1, covering the square canvas
     canvas: int
+
+    @property
+    def detected(self) -> list[dict]:
+        """Those of `classes` that are more likely there than not."""
+        return [row for row in self.classes if row["probability"] >= 0.5]
+
+    @property
+    def found(self) -> pd.DataFrame:
+        """`classes` as a table, one row a class."""
+        import pandas as pd  # as long as half a photograph, and `wsl localize` does without
+
+        return pd.DataFrame(self.classes)
 
 
 @dataclass(frozen=True)
@@ -51,8 +64,6 @@ class Localizer:
     @one_pool()
     def __call__(self, path: Path) -> Localization:
         """Scores and points as `predict` gives them: scores are means of the maxima over scales, points by `stretch`."""
-        import pandas as pd  # while the engine compiles
-
         canvas = self.about["canvas"]
         sides = self.tester.sides(canvas)
         if None in sides:
@@ -63,11 +74,11 @@ class Localizer:
         # "stretch" asks for the number of cells alone, not for their centres, which PyTorch would have to measure
         grids = {side: Grid(self.trunk.grid_cells(side), self.trunk.stride, np.nan) for side in sides}
         scores, points, maps = read(self.tester, features, grids, canvas, [size], ["stretch"])
-        score, (x, y) = scores[0, 0], points[0, 0].T
-        columns = {"class": self.about["classes"], "score": score, "probability": 1 / (1 + np.exp(-score)), "x": x, "y": y}
-        found = pd.DataFrame(columns).sort_values("score", ascending=False, kind="stable", ignore_index=True)
+        rows = zip(self.about["classes"], scores[0, 0].tolist(), points[0, 0].tolist(), strict=True)
+        classes = [{"class": c, "score": s, "probability": 0.5 + 0.5 * math.tanh(s / 2), "x": x, "y": y} for c, s, (x, y) in rows]
+        classes.sort(key=lambda row: -row["score"])
         at_one = maps[int(np.argmin([abs(side - canvas) for side in sides]))][0]
-        return Localization(rgb, size, found, dict(zip(self.about["classes"], at_one, strict=True)), canvas)
+        return Localization(rgb, size, classes, dict(zip(self.about["classes"], at_one, strict=True)), canvas)
 
 
 def load_localizer(head: Path | None = None, weights: Path | None = None, convention: str | None = None) -> Localizer:
@@ -98,19 +109,18 @@ def draw(result: Localization, path: Path, most: int = 6) -> Path:
 
     By PIL: importing matplotlib takes as long as looking at the photograph.
     """
-    found = result.found[result.found["probability"] >= 0.5].head(most)
-    found = result.found.head(1) if found.empty else found
+    found = result.detected[:most] or result.classes[:1]
     picture = Image.fromarray(result.rgb)
     picture.thumbnail((PANEL, PANEL), Image.Resampling.LANCZOS)
     to_panel = picture.width / result.size[0]
     sheet = Image.new("RGB", ((PANEL + GAP) * (1 + len(found)) - GAP, TITLE + picture.height), "white")
     sheet.paste(picture, (0, TITLE))
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(18)
-    for panel, row in enumerate(found.itertuples(index=False), 1):
+    for panel, row in enumerate(found, 1):
         left = panel * (PANEL + GAP)
-        sheet.paste(heated(picture, result.maps[row[0]]), (left, TITLE))
-        pen.text((left, TITLE / 2), f"{row[0]}: {row.probability:.2f}", "black", font, "lm")
-        x, y = left + (row.x + 0.5) * to_panel - 0.5, TITLE + (row.y + 0.5) * to_panel - 0.5
+        sheet.paste(heated(picture, result.maps[row["class"]]), (left, TITLE))
+        pen.text((left, TITLE / 2), f"{row['class']}: {row['probability']:.2f}", "black", font, "lm")
+        x, y = left + (row["x"] + 0.5) * to_panel - 0.5, TITLE + (row["y"] + 0.5) * to_panel - 0.5
         for width, colour in ((7, "black"), (3, YELLOW)):  # a dark rim keeps the cross visible on bright ground
             pen.line((x - 12, y, x + 12, y), colour, width)
             pen.line((x, y - 12, x, y + 12), colour, width)
