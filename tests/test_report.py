@@ -10,6 +10,7 @@ from safetensors.numpy import save_file
 from wsl.data.photographs import PHOTOGRAPHS
 from wsl.data.voc import CLASSES
 from wsl.errors import StudyError
+from wsl.evaluation import metrics
 from wsl.evaluation.detection import SCORINGS
 from wsl.evaluation.runs import GENERATED, REAL, find_runs, write_run
 from wsl.findings import results as report
@@ -258,3 +259,21 @@ def test_labels_of_crosses_do_not_overlap_and_stay_inside():
     places = [(float(x), float(y), a) for x, y, a in re.findall(r'<text x="([\d.]+)" y="([\d.]+)" text-anchor="(\w+)"', svg)]
     assert abs(places[0][1] - places[1][1]) >= 8 and {a for *_, a in places} == {"end"}
     assert all(0 < x <= 200 for x, _, _ in places)
+
+
+def test_kept_resamples_are_those_that_are_drawn(tmp_path, monkeypatch):
+    draw = np.random.default_rng(0)
+    scores, labels, hits = draw.normal(size=(30, 3)), draw.integers(-1, 2, (30, 3)), draw.random((30, 3)) < 0.5
+    monkeypatch.setenv("WSL_CACHE", str(tmp_path))
+    for given in (hits, None, ~hits):
+        expected = metrics.bootstrap(scores, labels, given, 20, 0, "voc2010")
+        for _ in range(2):  # drawn, then read
+            found = report.kept_bootstrap(scores, labels, given, 20, 0, "voc2010")
+            np.testing.assert_array_equal(found.ap, expected.ap)
+            np.testing.assert_array_equal(found.location_ap, expected.location_ap)
+    kept = list(tmp_path.iterdir())
+    assert len(kept) == 3
+    monkeypatch.setattr(metrics, "bootstrap", None)  # nothing is drawn any more
+    report.kept_bootstrap(scores, labels, hits, 20, 0, "voc2010")
+    with pytest.raises(TypeError):
+        report.kept_bootstrap(scores, labels, hits, 20, 1, "voc2010")

@@ -171,10 +171,10 @@ def test_the_recorded_results_alone_make_a_book(dry_run):
 
 def test_each_finished_stage_says_what_comes_next_and_until_when(tmp_path):
     assert progress.done(tmp_path, "scenes", "data") == ""  # without a forecast
-    progress.follow(tmp_path, {"scenes data": 30.0, "scenes train": 60.0, "book pages": 20.0})
+    progress.follow(tmp_path, {"scenes data": 30.0, "scenes train": 50.0, "book pages": 20.0})
     started = json.loads((tmp_path / "forecast.json").read_text())["started"]
-    line = progress.done(tmp_path, "scenes", "data", now=started + 45)  # half as fast again as forecast
-    assert line == "[0:45] scenes: scenes done. Next: scenes: heads, until about 2:15; everything done at about 2:45."
+    line = progress.done(tmp_path, "scenes", "data", now=started + 50)  # 10 s of trust: (50 + 10) / (30 + 10) of the forecast
+    assert line == "[0:50] scenes: scenes done. Next: scenes: heads, until about 2:05; everything done at about 2:35."
     assert progress.done(tmp_path, "scenes", "train", 2) == ""  # one job of two
     assert progress.done(tmp_path, "scenes", "train", 2, started + 90).startswith("[1:30] scenes: heads done. Next: book: pages,")
     assert progress.done(tmp_path, "book", "pages", now=started + 3700) == "[1:01:40] book: pages done."

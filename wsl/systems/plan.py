@@ -30,13 +30,14 @@ OFFICIAL = {  # images of the official lists (COCO: instances JSON), for a plan 
     ("coco", "2017"): {"train": 118287, "val": 5000},
 }
 # Processor seconds on the machine of REFERENCE; `measure` says how much slower or faster this one is.
-REFERENCE = 0.20  # one selective search of 200 pixels, one core
+REFERENCE = 0.176  # selective search of the photograph in `measure` at 200 pixels, one core
+SCENE = 1.3  # selective search of a scene, over that of the photograph
 DECODE_SECONDS = 0.006  # a photograph of 500 x 375 pixels onto its canvas
-RCNN_SECONDS = (0.04, 0.001)  # a training picture of R-CNN*: of reading its regions, and of the regressions a class
+RCNN_SECONDS = (0.065, 0.001)  # a training picture of R-CNN*: of reading its regions, and of the regressions a class
 EXTENT_SECONDS = (0.02, 0.0004)  # an evaluation picture: of scoring its proposals, and a class of judging its detections
 START_SECONDS = 6  # a job of the workflow: Python, its libraries, the trunk
 BOOKS = {"recorded": "recorded results alone", "book": "with the runs made here"}
-PAGES_SECONDS = {"recorded": 100, "book": 80}  # all pages; then those that show runs, with the resamples kept
+PAGES_SECONDS = {"recorded": 120, "book": 95}  # all pages; then those that show runs, with the resamples kept
 SITE_SECONDS = 10
 MEMORY_GIB = 2.0  # libraries, trunk and batches of one job; kept features are read from disk
 
@@ -63,34 +64,41 @@ class Speed:
     cores: int
 
 
-def measure(trunk: Trunk, profile: Profile, cores: int) -> Speed:
-    """Time the trunk on one canvas, the head on a batch and selective search on one photograph: about four seconds."""
-    classes = 20 if profile.layout == "voc" else 80
-    image = torch.zeros(1, 3, profile.canvas, profile.canvas)
+def best(run: Callable[[], object], gpu: bool, clock: Callable[[], float] = time.process_time, repeat: int = 3) -> float:
+    """The least time of several, after one that warms up. Of the process where it computes in one thread, which other
+    processes on the machine do not lengthen; on a GPU always by the clock on the wall."""
+    clock = time.perf_counter if gpu else clock
+    run()
+    times = []
+    for _ in range(repeat):
+        start = clock()
+        run()
+        if gpu:
+            torch.cuda.synchronize()
+        times.append(clock() - start)
+    return min(times)
+
+
+def pixel_seconds(trunk: Trunk, canvas: int) -> float:
+    """Seconds of the trunk per input pixel, on all cores."""
+    image = torch.zeros(1, 3, canvas, canvas)
+    return best(lambda: trunk(image), trunk.device.type == "cuda", time.perf_counter, 5) / canvas**2
+
+
+def measure(trunk: Trunk, profile: Profile, cores: int, pixel: float) -> Speed:
+    """Time the head on a batch and selective search on one photograph: about three seconds."""
+    classes, gpu = 20 if profile.layout == "voc" else 80, trunk.device.type == "cuda"
     head = Adaptation(trunk.channels, classes, profile.hidden).to(trunk.device)
     cells = torch.rand(16, trunk.channels, 16, 16, device=trunk.device)
     few = torch.rand(16, trunk.channels, classes, 1, device=trunk.device)
     photograph = PHOTOGRAPHS["motorcycle_left"].read()
     cv2.setNumThreads(1)
-
-    def best(run: Callable[[], object], clock: Callable[[], float] = time.process_time, repeat: int = 3) -> float:
-        run()
-        times = []
-        for _ in range(repeat):
-            start = clock()
-            run()
-            if trunk.device.type == "cuda":
-                torch.cuda.synchronize()
-            times.append(clock() - start)
-        return min(times)
-
-    of_head = time.perf_counter if trunk.device.type == "cuda" else time.process_time  # one thread of the processor, or a GPU
     return Speed(
-        pixel=best(lambda: trunk(image), time.perf_counter, 5) / profile.canvas**2,
-        cell=best(lambda: head.score_maps(cells), of_head) / (16 * 256),
-        step=2 * best(lambda: head(few).square().sum().backward(), of_head),
-        search=best(lambda: selective_search(photograph, profile.proposal_side, profile.proposals), repeat=1),
-        core=best(lambda: selective_search(photograph, 200), repeat=1) / REFERENCE,
+        pixel=pixel,
+        cell=best(lambda: head.score_maps(cells), gpu) / (16 * 256),
+        step=2 * best(lambda: head(few).square().sum().backward(), gpu),
+        search=best(lambda: selective_search(photograph, profile.proposal_side, profile.proposals), False, repeat=1),
+        core=best(lambda: selective_search(photograph, 200), False, repeat=1) / REFERENCE,
         cores=cores,
     )
 
@@ -130,7 +138,8 @@ def forecast(profile: Profile, runs: Path, todo: list[tuple[str, int]], trunk: T
     if "rcnn" in dict(todo):
         left = sum(n[split] for split in n if not proposals_path(profile, split, runs).is_file())
         if left:
-            steps.append(Step("proposals", "proposals", left * speed.search / speed.cores, 16 * left * profile.proposals))
+            seconds = left * speed.search * (SCENE if profile.generate else 1) / speed.cores
+            steps.append(Step("proposals", "proposals", seconds, 16 * left * profile.proposals))
     for number, (system, _) in enumerate(heads):
         seconds = _training(profile, system, n["train"], classes, trunk, speed) / speed.cores
         steps.append(Step("train", f"train {system}", seconds + (start if number == 0 else 0), 2 * 2**20))
@@ -176,25 +185,28 @@ def plan(profiles: list[Profile], runs: Path, cores: int, books: Sequence[str] =
     books: of `BOOKS`, those that are built besides; the one of the recorded results comes first of all.
     """
     lines, steps = [], []
-    speeds: dict[tuple, Speed] = {}
+    trunks: dict[tuple, tuple[Trunk, float]] = {}
+    speeds: list[Speed] = []
     for profile in profiles:
         todo = missing_runs(profile, runs)
         if not todo:
             lines.append(f"{profile.name}: {profile.title or profile.name}, every run is there")
             continue
-        trunk = trunk_of(profile)
-        key = (profile.trunk, profile.weights, profile.canvas, profile.hidden, profile.layout, profile.proposal_side)
-        if key not in speeds:
-            speeds[key] = measure(trunk, profile, cores)
+        key = profile.trunk, profile.weights, profile.convention, profile.canvas
+        if key not in trunks:
+            trunk = trunk_of(profile)
+            trunks[key] = trunk, pixel_seconds(trunk, profile.canvas)
+        trunk, pixel = trunks[key]
+        speeds.append(measure(trunk, profile, cores, pixel))
         how = f"{trunk.engine.name}, {trunk.arithmetic}"
         lines.append(f"{profile.name}: {profile.title or profile.name}, trunk {profile.trunk} on {trunk.device.type} ({how})")
-        own = forecast(profile, runs, todo, trunk, speeds[key])
+        own = forecast(profile, runs, todo, trunk, speeds[-1])
         lines += _shown(own)
         steps += [(f"{profile.name} {step.stage}", step) for step in own]
     if not steps:
         return "\n".join(lines), {}
     for name in books:
-        core = max(speed.core for speed in speeds.values())
+        core = min(speed.core for speed in speeds)
         made = [Step("pages", f"execute the pages, {BOOKS[name]}", core * PAGES_SECONDS[name] / cores)]
         made += [Step("site", "build the site", core * SITE_SECONDS)]
         lines += [name, *_shown(made)]
