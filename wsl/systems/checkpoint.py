@@ -19,7 +19,7 @@ from wsl.files import sha256, whole_file
 from wsl.network.features import Features
 from wsl.profile import Profile
 
-FORMAT = 2  # of the checkpoint; counted up where what the same settings train changes, too
+FORMAT = 3  # of the checkpoint; counted up where what the same settings train changes, too
 
 
 def settings(profile: Profile, system: str, seed: int) -> dict:
