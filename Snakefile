@@ -140,7 +140,8 @@ wildcard_constraints:
     part=r"\d+",
 
 
-# Where jobs compete for cores, the earlier step goes first: what comes after it then has all that it needs to run side by side.
+# Where jobs compete for cores, the earlier step goes first, so that all trainings are ready to run side by side at its end.
+# Snakemake takes the jobs with the highest sum of priorities, hence the distances.
 rule runs:
     input:
         ALL_RUNS,
@@ -155,7 +156,7 @@ rule data:
         options=on_data,
         settings=settings("generate", "layout", "year", "train", "val"),
     threads: 2
-    priority: 3
+    priority: 10000
     resources:
         **needs(4, 2),
     shell:
@@ -173,7 +174,7 @@ rule features:
         settings=settings("canvas", "cache_features"),
         sides=lambda w: PROFILES[w.profile].feature_sides(dict(PROFILES[w.profile].targets())),
     threads: workflow.cores
-    priority: 2
+    priority: 100
     resources:
         **needs(16, 4, 1),
     shell:
@@ -191,7 +192,7 @@ rule proposals:
         options=on_data,
         settings=settings("proposal_side", "proposals"),
     threads: workflow.cores
-    priority: 2
+    priority: 100
     resources:
         **needs(16, 6),
     shell:
