@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import sys
+import warnings
 
 from wsl import __version__
 from wsl.cli import compare as cli_compare
@@ -26,6 +27,7 @@ from wsl.errors import StudyError
 
 
 def main(argv: list[str] | None = None) -> int:
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # of pictures' metadata and palettes: nothing that a user can act on
     try:
         args = parser().parse_args(argv)
         status = args.run(args) or 0
@@ -114,6 +116,8 @@ def run_evaluate(args: argparse.Namespace) -> int:
     scored = evaluate.from_predictions(table, dataset, args.pred)
     frame = evaluate.evaluate(scored, args.tolerance, n_bootstrap=args.bootstrap, seed=args.seed)
 
+    for note in dataset.notes:
+        warn(f"{dataset.name}: {note}")
     without = [name for name, n in zip(frame["class"], frame["n_pos"], strict=True) if n == 0]
     if scored.missing:
         total = scored.scores.size

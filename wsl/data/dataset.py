@@ -14,8 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-# Official boxes may overshoot the image by a rounding error (COCO: fractions of a pixel; VOC: column 0).
+# Official boxes may overshoot the image by a rounding error (COCO: fractions of a pixel; VOC: column 0): they stay as they are.
 BOX_SLACK = 1.0
+# Converters leave boxes a few pixels outside: they are clipped. No point of the image changes sides thereby.
+BOX_REACH = 10.0
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class Dataset:
     sizes: np.ndarray  # (N, 2) int64 width, height
     labels: np.ndarray  # (N, K) int8 in {-1, 0, +1}
     boxes: Boxes
+    notes: tuple[str, ...] = ()  # what the reader had to interpret or forgive, in words: to be shown with every result
 
     def __len__(self) -> int:
         return len(self.images)
@@ -90,6 +93,31 @@ def labels_from_boxes(boxes: Boxes, n_images: int, n_classes: int) -> np.ndarray
     labels = np.full((n_images, n_classes), -1, np.int8)
     np.maximum.at(labels, (boxes.image, boxes.cls), np.where(boxes.ignored, 0, 1).astype(np.int8))
     return labels
+
+
+def clipped(xyxy: np.ndarray, largest: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Boxes within their images, and which were moved to be so: (M, 4) and (M,) bool.
+
+    xyxy: (M, 4); largest: (M, 2), the largest x and y of each image. Boxes within `BOX_SLACK` stay; a box that leaves the
+    image by more than `BOX_REACH`, or lies outside, comes back as NaN, for the reader to refuse.
+    """
+    overshoot = np.maximum(-xyxy[:, :2], xyxy[:, 2:] - largest).max(axis=1, initial=0)
+    moved = overshoot > BOX_SLACK
+    boxes = np.where(moved[:, None], np.clip(xyxy, 0, np.tile(largest, 2)), xyxy)
+    outside = (xyxy[:, :2] > largest + BOX_SLACK).any(axis=1) | (xyxy[:, 2:] < -BOX_SLACK).any(axis=1)
+    boxes[(overshoot > BOX_REACH) | outside] = np.nan
+    return boxes, moved
+
+
+def flag(value) -> bool | None:
+    """A yes or no as tools write it (1, 1.0, true, "True", "1"; nothing at all is no), or None for anything else."""
+    word = str("" if value is None else value).strip().lower()
+    return {"": False, "0": False, "0.0": False, "false": False, "1": True, "1.0": True, "true": True}.get(word)
+
+
+def count(number: int, noun: str) -> str:
+    """ "1 box", "2 boxes"."""
+    return f"{number:,} {noun}{'' if number == 1 else 'es' if noun.endswith('x') else 's'}"
 
 
 def box_distance(xy: np.ndarray, dataset: Dataset) -> np.ndarray:
