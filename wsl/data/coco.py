@@ -78,6 +78,12 @@ def load(instances: str | Path, images: str | Path | None = None) -> Dataset:
     )
 
 
+def category_names(instances: str | Path) -> dict[str, str]:
+    """{category id: class} of an instances JSON, as results of detectors name them."""
+    data = _content(Path(instances))
+    return {category["id"]: str(category["name"]) for category in data["categories"]}
+
+
 def _content(path: Path) -> dict:
     """The JSON, its structure checked and its ids as text."""
     try:

@@ -120,14 +120,14 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 'es' if noun.endswith('x') else 's'}"
 
 
-def box_distance(xy: np.ndarray, dataset: Dataset) -> np.ndarray:
+def box_distance(xy: np.ndarray, dataset: Dataset, euclidean: bool = False) -> np.ndarray:
     """How far each predicted point is from the nearest box of its class in its image.
 
     xy: (N, K, 2) pixels, 0-based. Returns (N, K) float64: the L-infinity distance in pixels, 0 inside a box
     (edges included), inf where the image has no box of the class, NaN where the point is NaN. Every box of
     the class counts, difficult and crowd ones included. A point is a hit if the distance is at most the
     tolerance: it then lies in a box grown by the tolerance on every side, x and y separately (the
-    paper's 18 px).
+    paper's 18 px). euclidean: the straight distance instead, as the pointing game has it.
     """
     xy = np.asarray(xy, np.float64)
     expected = (len(dataset), len(dataset.classes), 2)
@@ -135,7 +135,8 @@ def box_distance(xy: np.ndarray, dataset: Dataset) -> np.ndarray:
         raise ValueError(f"box_distance: points have shape {xy.shape}, expected {expected}")
     b = dataset.boxes
     point = xy[b.image, b.cls]  # (M, 2)
-    outside = np.maximum(b.xyxy[:, :2] - point, point - b.xyxy[:, 2:]).max(axis=1)  # (M,)
+    beside = np.maximum(b.xyxy[:, :2] - point, point - b.xyxy[:, 2:])  # (M, 2)
+    outside = np.hypot(*beside.clip(0).T) if euclidean else beside.max(axis=1)  # (M,)
     distance = np.full(expected[:2], np.inf)
     np.minimum.at(distance, (b.image, b.cls), np.maximum(outside, 0.0))
     distance[np.isnan(xy).any(axis=2)] = np.nan

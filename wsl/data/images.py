@@ -128,7 +128,7 @@ def _rgb(picture: Image.Image) -> Image.Image:
 
 
 def _eight_bits(grey: np.ndarray) -> np.ndarray:
-    """Grey of any range as uint8. White is 65535 for integers, the first of 1, 255 and 65535 that holds all floats, else the top."""
+    """Grey of any range as uint8. White is 65535 for integers, the first of 1, 255, 65535 that holds all floats, else the top."""
     steps = (1.0, 255.0, 65535.0) if grey.dtype.kind == "f" else (65535.0,)
     grey = np.nan_to_num(grey.astype(np.float64), nan=0, posinf=0, neginf=0).clip(0)
     top = grey.max(initial=0)
