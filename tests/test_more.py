@@ -10,6 +10,7 @@ import pytest
 from conftest import coco_content
 from test_evaluate import random_table, run_json
 
+from wsl.cli import main as cli
 from wsl.data import coco, voc
 from wsl.errors import StudyError
 from wsl.evaluation import evaluate, metrics, more
@@ -54,8 +55,9 @@ def many(coco_json):
     for n in range(40):
         for _ in range(rng.integers(0, 7)):
             x, y, w, h = rng.random(4) * (100, 50, 100, 50)
-            box = {"image_id": n, "category_id": int(rng.choice([1, 3])), "bbox": [x, y, w, h], "iscrowd": int(rng.random() < 0.1)}
-            content["annotations"].append({"id": len(content["annotations"]), **box})
+            kind = {"category_id": int(rng.choice([1, 3])), "iscrowd": int(rng.random() < 0.1)}
+            one = {"id": len(content["annotations"]), "image_id": n, "bbox": [x, y, w, h]}
+            content["annotations"].append(one | kind)
     coco_json.write_text(json.dumps(content))
     return coco.load(coco_json)
 
@@ -119,8 +121,6 @@ def test_the_command_answers_besides_and_takes_another_rule(many, coco_json, tmp
     assert set(found["also"]) == set(more.QUESTIONS) and len(found["also"]["pointing"]["mean"]["interval"]) == 2
     assert "rule" not in plain and "also" not in plain
     random_table(many).assign(x=np.nan, y=np.nan).to_csv(tmp_path / "mine.csv", index=False)
-    from wsl.cli import main as cli
-
     assert cli.main(["evaluate", *map(str, arguments), "--also", "calibration"]) == 0
     assert "expected error" in capsys.readouterr().out
     assert cli.main(["evaluate", *map(str, arguments), "--also", "size"]) == 2

@@ -103,10 +103,10 @@ examples:
     )
     p.add_argument("--seed", type=int, default=0, metavar="S", help="seed of the resamples (default: 0)")
     rules = ("voc2010", "voc2007", "sklearn", "coco101")
-    p.add_argument("--rule", choices=rules, default=rules[0], help="of average precision (default: voc2010, the number of record)")
+    p.add_argument("--rule", choices=rules, default=rules[0], help="of average precision (default: voc2010)")
     questions = ("pointing", "size", "instances", "calibration")
-    p.add_argument("--also", nargs="+", choices=questions, default=[], metavar="QUESTION",
-                   help=f"answer besides, with intervals as above: {', '.join(questions)} (the protocol page defines them)")  # fmt: skip
+    told = f"answer besides: {', '.join(questions)} (the page 'What each number means' defines them)"
+    p.add_argument("--also", nargs="+", choices=questions, default=[], metavar="QUESTION", help=told)
     p.add_argument("--pointing-tolerance", type=float, default=15.0, metavar="PX", help="of --also pointing (default: 15)")
     p.add_argument(
         "--json", action="store_true", help="print one JSON object (values 0..1) instead of a table"

@@ -120,7 +120,8 @@ def _calibration(scores: np.ndarray, labels: np.ndarray, n_bootstrap: int, seed:
     pairs = asked.sum(axis=1).astype(np.float64)
     table.insert(0, "probability", _ratio(sums.sum(axis=0), table["n"].to_numpy()))
     error = float(np.abs(gaps.sum(axis=0)).sum() / max(pairs.sum(), 1))
-    samples = [np.abs(gaps.T @ c).sum(axis=0) / np.maximum(pairs @ c, 1) for c in metrics.resample_counts(len(p), n_bootstrap, seed)]
+    blocks = metrics.resample_counts(len(p), n_bootstrap, seed)
+    samples = [np.abs(gaps.T @ counts).sum(axis=0) / np.maximum(pairs @ counts, 1) for counts in blocks]
     low, high = metrics.ends(np.concatenate(samples), error) if samples else (np.nan, np.nan)
     table.loc["expected error"] = [np.nan, error, int(pairs.sum()), max(low, 0) if samples else low, high]
     return table.astype({"n": int})
