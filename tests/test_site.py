@@ -77,6 +77,13 @@ def test_each_fault_is_found(tmp_path, capsys, without_browser, body, claim):
     assert len(lines) == 1 and claim in lines[0], lines
 
 
+def test_pages_are_light(tmp_path, capsys, without_browser):
+    """The landing page at most 1 MB, any other 2."""
+    folder = site(tmp_path / "s", index="x" * 1_100_000, heavy="x" * 2_100_000, other="x" * 1_900_000)
+    lines = failures(capsys, folder)
+    assert [line.split(": not so")[0] for line in lines] == ["FAIL heavy.html", "FAIL index.html"]
+
+
 def test_missing_page_of_the_contents(tmp_path, capsys, without_browser):
     assert "gone.html" in failures(capsys, site(tmp_path / "s", index="x"), ["index", "gone"])[0]
 
@@ -110,7 +117,7 @@ def test_browser_can_be_required(tmp_path, capsys, without_browser):
     assert main(["check", str(folder), "--require-browser", "--toc", "none"]) == 2
     assert "apt install chromium" in capsys.readouterr().err
     assert main(["check", str(folder), "--toc", "none"]) == 0
-    assert capsys.readouterr().out.splitlines()[-1] == "4 passed, 0 failed"
+    assert capsys.readouterr().out.splitlines()[-1] == "5 passed, 0 failed"
 
 
 @browser_only

@@ -112,7 +112,8 @@ def _svg(rows: Sequence[Row], alt: str, at: list[float], beside: float) -> str:
             style = f'x="{x(mark.value)}" y="{y:g}" color="{mark.colour}" fill="{mark.colour}" style="overflow:visible"'
             parts.append(f"<svg {style}>{shape}</svg>")
         parts.append("</g>")
+    role = "group" if any(row.href for row in rows) else "img"  # an image has no links in it
     return (
-        f'<svg role="img" aria-label="{html.escape(alt)}" xmlns="http://www.w3.org/2000/svg" width="100%" height="{bottom + 20}" '
-        f'font-family="system-ui, sans-serif" font-size="{12 if beside else 13}" fill="currentColor">{"".join(parts)}</svg>'
+        f'<svg role="{role}" aria-label="{html.escape(alt)}" xmlns="http://www.w3.org/2000/svg" width="100%" '
+        f'height="{bottom + 20}" font-family="system-ui, sans-serif" font-size="{12 if beside else 13}" fill="currentColor">{"".join(parts)}</svg>'
     )

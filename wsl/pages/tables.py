@@ -219,7 +219,7 @@ def table2(columns: list[Column], layout: str) -> Html:
     printed = paper.table2()
     halves = (("classification", "classification"), ("location", "location prediction"))
     data, year = {"voc": ("Pascal VOC", "VOC 2012"), "coco": ("Microsoft COCO", "COCO 2014")}[layout]
-    heads = [[("", 1, ""), *((what, 1 + len(columns), "") for _, what in halves)], [("system", 1, "")]]
+    heads = [[("metric", 1, ""), *((what, 1 + len(columns), "") for _, what in halves)], [("system", 1, "")]]
     heads[1] += [one for _ in halves for one in [("paper", 1, PAPER), *((heading(c), 1, c.source) for c in columns)]]
     rows = []
     for letter, systems in TABLE2_SYSTEMS.items():
@@ -241,7 +241,7 @@ def table2(columns: list[Column], layout: str) -> Html:
 def table1(columns: list[Column]) -> Html:
     """Table 1 with classes as rows: the paper's A to G, then our B, F and G on each data set."""
     printed = paper.table1()
-    heads = [[("", 1, ""), ("paper: VOC 2012 test", len(printed), PAPER)], [("class", 1, "")]]
+    heads = [[("source", 1, ""), ("paper: VOC 2012 test", len(printed), PAPER)], [("class", 1, "")]]
     heads[1] += [(row, 1, PAPER) for row in printed.index]
     results = []
     for column in columns:
