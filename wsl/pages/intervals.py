@@ -113,7 +113,6 @@ def _svg(rows: Sequence[Row], alt: str, at: list[float], beside: float) -> str:
             parts.append(f"<svg {style}>{shape}</svg>")
         parts.append("</g>")
     role = "group" if any(row.href for row in rows) else "img"  # an image has no links in it
-    return (
-        f'<svg role="{role}" aria-label="{html.escape(alt)}" xmlns="http://www.w3.org/2000/svg" width="100%" '
-        f'height="{bottom + 20}" font-family="system-ui, sans-serif" font-size="{12 if beside else 13}" fill="currentColor">{"".join(parts)}</svg>'
-    )
+    about = f'role="{role}" aria-label="{html.escape(alt)}" xmlns="http://www.w3.org/2000/svg"'
+    letters = f'font-family="system-ui, sans-serif" font-size="{12 if beside else 13}" fill="currentColor"'
+    return f'<svg {about} width="100%" height="{bottom + 20}" {letters}>{"".join(parts)}</svg>'
