@@ -156,6 +156,8 @@ FAULTS = {
             'screen 1300 pixels wide (div "x" is cut off'),
     "letters": ('<svg role="img" aria-label="x" viewBox="0 0 900 20" style="width: 100%"><text y="12">small</text></svg>',
                 'screen 390 pixels wide (text "small" has '),
+    "overlap": ('<svg role="img" aria-label="x" width="90" height="20"><text y="12">ab</text><text x="5" y="12">cd</text></svg>',
+                'screen 1300 pixels wide (text "cd" lies on another text'),
     "outside": ('<svg role="img" aria-label="x" width="50" height="20"><text y="12">too long</text></svg>',
                 'screen 1920 pixels wide (text "too long" leaves its chart'),
     "alt": ('<img src="data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///ywAAAAAAQABAAACAUwAOw==">', "(image-alt: img"),
