@@ -72,7 +72,7 @@ def jobs(plan: str) -> dict[str, int]:
 
 
 def test_the_plan_of_the_default_profiles_holds_each_unit_once(dry_run):
-    once = dict.fromkeys(("data", "features", "proposals"), 2) | {"train": 4, "predict_scenes": 1, "predict_scenes_coco": 1}
+    once = {"data": 2, "features": 2, "proposals": 1, "train": 4, "predict_scenes": 1, "predict_scenes_coco": 1}
     plan = dry_run("-n", "--", "book")
     assert jobs(plan) == once | {"notebook": PAGES, "book": 1}
     trained = re.findall(r"train scenes --runs=runs --missing -- (.*?) &&", dry_run("-np", "--", "runs"))
