@@ -306,6 +306,15 @@ rule notebook:
         " && {DONE} {BUILT} pages {PARTS}"
 
 
+use rule notebook as long_notebook with:  # first, or the last of them runs alone in the end
+    output:
+        "book/executed/{page,method|photographs|table2}.ipynb",
+    priority: 1
+
+
+ruleorder: long_notebook > notebook
+
+
 rule book:
     input:
         expand("book/executed/{page}.ipynb", page=PAGES),
