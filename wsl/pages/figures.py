@@ -96,6 +96,21 @@ def _svg(figure: Figure, alt: str) -> str:
     return opening + svg[svg.index(">") + 1 :]
 
 
+@styled
+def timeline(steps):
+    """One bar a step of the workflow, from its start to its end. `steps`: see `wsl.findings.speed.steps`."""
+    figure, axis = _panel(7.4, 0.8 + 0.22 * len(steps))
+    ends = (steps["start"] + steps["seconds"]) / 60
+    axis.barh(steps["stage"] + ": " + steps["name"], steps["seconds"] / 60, left=steps["start"] / 60, color=WEAK_SUP, zorder=2)
+    for row, (end, seconds) in enumerate(zip(ends, steps["seconds"], strict=True)):
+        axis.text(end, row, f" {seconds:.0f} s", va="center")
+    axis.invert_yaxis()
+    axis.set(xlabel="minutes after the first step began")
+    axis.grid(axis="x")
+    axis.margins(x=0.12)
+    return figure
+
+
 def _end_labels(axis, lines, x, gap, top=100):
     """Write each line's name at its end, moved apart where two would overlap, with a thin line to the end that it names.
 
