@@ -99,7 +99,7 @@ def _svg(figure: Figure, alt: str) -> str:
 @styled
 def timeline(steps):
     """One bar a step of the workflow, from its start to its end. `steps`: see `wsl.findings.speed.steps`."""
-    figure, axis = _panel(7.4, 0.8 + 0.22 * len(steps))
+    figure, axis = _panel(5.0, 0.8 + 0.22 * len(steps))
     ends = (steps["start"] + steps["seconds"]) / 60
     axis.barh(steps["stage"] + ": " + steps["name"], steps["seconds"] / 60, left=steps["start"] / 60, color=WEAK_SUP, zorder=2)
     for row, (end, seconds) in enumerate(zip(ends, steps["seconds"], strict=True)):
