@@ -69,6 +69,7 @@ def test_good_site_passes(tmp_path, capsys, without_browser):
         ('<style>@import "https://a.test/x.css";</style>|||', "no style loads from the network"),
         ('<p style="background: url(https://a.test/x.png)">', "no style loads from the network"),
         ("<pre>Traceback (most recent call last):\n  boom</pre>", "the page shows no traceback"),
+        ("<table><tr><td>0.4 (-1.2 to 2)</td><td>−3</td></tr></table>", "have true minus signs (0.4 (-1.2 to 2))"),
         ('<div class="output traceback">NameError</div>', "the page shows no traceback"),
     ],
 )
@@ -117,7 +118,7 @@ def test_browser_can_be_required(tmp_path, capsys, without_browser):
     assert main(["check", str(folder), "--require-browser", "--toc", "none"]) == 2
     assert "apt install chromium" in capsys.readouterr().err
     assert main(["check", str(folder), "--toc", "none"]) == 0
-    assert capsys.readouterr().out.splitlines()[-1] == "5 passed, 0 failed"
+    assert capsys.readouterr().out.splitlines()[-1] == "6 passed, 0 failed"
 
 
 @browser_only
