@@ -40,16 +40,16 @@ async least => {
   const found = [], excess = document.documentElement.scrollWidth - innerWidth;
   const name = part => `${part.tagName.toLowerCase()}${part.id && '#' + part.id} "${part.textContent.trim().slice(0, 30)}"`;
   if (excess > 0) found.push(`the page is ${excess} pixels too wide`);
-  const whole = ':is(table, figure, pre, svg[role])';
+  const whole = ':is(table, figure, pre, svg[role]:not([data-icon]))';  // icons are the theme's
   for (const part of document.querySelectorAll(`${whole}, :has(> ${whole})`)) {
     const hidden = getComputedStyle(part).overflowX !== 'visible' && part.clientWidth > 1 && part.checkVisibility();
     if (hidden && part.scrollWidth > part.clientWidth + 1) found.push(`${name(part)} is cut off`);
   }
   for (const chart of document.querySelectorAll('svg[role]:has(text)')) {
     if (!chart.checkVisibility()) continue;
-    const frame = chart.getBoundingClientRect(), boxes = [];
+    const frame = chart.getBoundingClientRect(), boxes = [], scale = matrix => Math.hypot(matrix.a, matrix.b);
     for (const text of chart.querySelectorAll('text')) {
-      const box = text.getBoundingClientRect(), size = parseFloat(getComputedStyle(text).fontSize) * text.getScreenCTM().a;
+      const box = text.getBoundingClientRect(), size = parseFloat(getComputedStyle(text).fontSize) * scale(text.getScreenCTM());
       if (box.left < frame.left - 1 || box.right > frame.right + 1) found.push(`${name(text)} leaves its chart`);
       if (size < least) found.push(`${name(text)} has ${size.toFixed(1)} pixels`);
       const shared = (a, b) => Math.min(a.right, b.right) - Math.max(a.left, b.left) > 2

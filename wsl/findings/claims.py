@@ -231,7 +231,7 @@ def _contrast(rule, result, classes, d: Difference) -> Evidence | None:
 
 
 def discovered(which: int, rule: Rule, unit: str) -> Test:
-    """One of the two numbers of `usual_first`. Only generated scenes tell usual from unusual."""
+    """One of the two numbers of `usual_first`. Only generated scenes tell usual from unusual objects."""
 
     def test(column: results.Column) -> Evidence | None:
         result, found = column.load("weak_sup"), results.discovery_rows(column)
@@ -351,7 +351,7 @@ _TEST = size("weak_sup", "weak_sup@test_s1", 3, "J − J tested at s = 1")
 _RCNN = "weak_sup", "rcnn"
 _EQUAL = difference(*_RCNN, "location", Rule("J − L in localization mAP", -ON_PAR, ON_PAR))
 _USUAL = (
-    discovered(0, Rule("discovered, usual − unusual", low=0), "points"),
+    discovered(0, Rule("found, usual − unusual", low=0), "points"),
     discovered(1, Rule("epoch of discovery, unusual − usual", low=0), "epochs"),
 )
 
@@ -412,7 +412,7 @@ CLAIMS = (
         "C10", "Classes recognized by their context are poorly localized",
         "The kitchenware (forks, knives, spoons) and electronics (laptop, keyboard, mouse) superclasses show a similar behavior",
         "Figure 5 (bars not in our copy)", "context.html",
-        {"coco": (context_gap(CONTEXT_COCO, Rule("drop of named classes − others", 0)),)},
+        {"coco": (context_gap(CONTEXT_COCO, Rule("drop, named classes − others", 0)),)},
     ),
     Claim(
         "C11", "Objects of usual appearance are discovered earlier",

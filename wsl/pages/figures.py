@@ -123,7 +123,7 @@ def _end_labels(axis, lines, x, gap, top=100):
     for k in reversed(range(len(places))):
         places[k] = min(places[k], top - gap * (len(places) - 1 - k))
     for place, (y, text, colour) in zip(places, lines, strict=True):
-        leader = dict(arrowstyle="-", color=colour, linewidth=0.6, shrinkA=0, shrinkB=0)
+        leader = dict(arrowstyle="-", color=colour, linewidth=0.6, shrinkA=0, shrinkB=0, relpos=(0, 0.5))
         to = dict(textcoords=axis.get_yaxis_transform(), va="center", color=colour, annotation_clip=False)
         axis.annotate(text, (x, y), (1.03, place), arrowprops=leader, **to)
 
@@ -267,7 +267,7 @@ def scatter(classification, localization, named=(), extra=5):
     places, taken = dict(zip(classification.index, both.T, strict=True)), []
     for name in sorted(chosen, key=lambda name: places[name][1]):
         x, y = places[name]
-        left, low = _room(x, y, 1.75 * len(name), both.T, taken)
+        left, low = _room(x, y, 1.9 * len(name), both.T, taken)
         far = abs(low + 1.7 - y) > 3
         leader = dict(arrowstyle="-", color=_INK, linewidth=0.5, shrinkA=0, shrinkB=2) if far else None
         axis.annotate(name, (x, y), (left, low + 1.7), fontsize=8, va="center", arrowprops=leader)
@@ -279,7 +279,7 @@ def scatter(classification, localization, named=(), extra=5):
 
 def _room(x: float, y: float, width: float, dots, taken: list, height: float = 3.4) -> tuple[float, float]:
     """Lower left corner of the label's place nearest to its dot that hides no dot and no label, in units of the axes (0..100)."""
-    for away in range(14):  # far from its dot rather than on it; on other dots rather than far
+    for away in range(40):  # far from its dot rather than on it; on other dots rather than far
         for up in (away, -away):
             for left in (x + 1.5 + away / 2, x - 1.5 - width - away / 2):
                 low = y + 2.2 * up - height / 2

@@ -87,7 +87,8 @@ def _svg(rows: Sequence[Row], alt: str, at: list[float], beside: float) -> str:
     parts = [
         f'<line x1="{x(tick)}" x2="{x(tick)}" y1="0" y2="{bottom}" stroke="currentColor" '
         f'stroke-opacity="{0.75 if tick == 0 else 0.18}"/>'
-        f'<text x="{x(tick)}" y="{bottom + 14}" text-anchor="middle">{number(tick, 0 if tick == round(tick) else 1)}</text>'
+        f'<text x="{x(tick)}" y="{bottom + 14}" text-anchor="{"start" if tick == at[0] and not beside else "middle"}">'
+        f"{number(tick, 0 if tick == round(tick) else 1)}</text>"
         for tick in at
     ]
     for k, row in enumerate(rows):
