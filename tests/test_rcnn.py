@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from conftest import HEAD
 
 from wsl.data.dataset import Boxes, Dataset
 from wsl.data.geometry import Grid
@@ -132,9 +133,9 @@ def test_classifier_finds_coloured_squares(tmp_path):
     assert (df["distance"][df["label"] > 0] == 0).all()
     present, absent = (df["score"][df["label"] == v] for v in (1, -1))
     assert present.min() > absent.max()
-    rcnn.save_classifier(tmp_path / "head.safetensors", classifier, {"classes": ["a", "b"]})
+    rcnn.save_classifier(tmp_path / "head.safetensors", classifier, HEAD | {"classes": ["a", "b"]})
     loaded, about = rcnn.load_classifier(tmp_path / "head.safetensors")
-    assert about == {"classes": ["a", "b"]}
+    assert about["classes"] == ["a", "b"]
     torch.testing.assert_close(loaded.weight, classifier.weight, rtol=2e-3, atol=1e-3)
 
 

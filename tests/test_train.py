@@ -132,7 +132,7 @@ def test_a_checkpoint_that_cannot_be_read_starts_afresh(tmp_path, features, inte
         head, again = train(PROFILE, "weak_sup", 0, features, tmp_path / "out", progress=False)
         assert again == losses and same(head.state_dict(), whole)
         (line,) = capsys.readouterr().err.splitlines()
-        assert "checkpoint.pt: is cut off or of another form; the training starts afresh" in line
+        assert "checkpoint.pt: is spoilt or of another form; the training starts afresh" in line
 
 
 def test_recorded_epochs_are_all_of_one_training(tmp_path, features, interrupt, capsys):

@@ -1,20 +1,43 @@
-"""Files that appear whole or not at all, and their hashes."""
+"""Files that appear whole or not at all, their hashes, and which files may be read and written."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import secrets
+import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from glob import escape
 from pathlib import Path
+
+from wsl.errors import StudyError
+
+KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
+STALE = 24 * 3600  # seconds after which a temporary file is of a writer that died
 
 
 @contextmanager
 def whole_file(path: str | Path) -> Iterator[Path]:
-    """A temporary name in the folder of `path` to write to; it becomes `path` only if the block ends without error."""
-    path = Path(path)
+    """A temporary name in the folder of `path` to write to; it becomes `path` only if the block ends without error.
+
+    What `path` names is refused unless it is a regular file that may be written, or nothing yet: a device or a folder of that
+    name is not put out of the way. A symbolic link stays, and the file that it leads to is replaced.
+    """
+    check_regular(path, "name another file to write to")
+    path = Path(os.path.realpath(path))
+    if path.exists() and not os.access(path, os.W_OK):
+        raise StudyError(f"{path}: is write-protected; name another file, or allow writing to it")
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    # a name that nobody else has or can foresee, on this machine or on another with the same disk
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    for left in path.parent.glob(f".{escape(path.name)}.*.tmp"):
+        try:
+            if time.time() - left.stat().st_mtime > STALE:
+                left.unlink()
+        except OSError:  # another writer was quicker
+            pass
     try:
         yield temporary
         os.replace(temporary, path)
@@ -22,7 +45,28 @@ def whole_file(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def check_regular(path: str | Path, remedy: str) -> None:
+    """Refuse what is there and no regular file: a pipe would be waited for without end, a device read or overwritten."""
+    try:
+        kind = stat.S_IFMT(os.stat(path).st_mode)
+    except OSError:  # absent, or not to be reached: who opens it says so
+        return
+    if kind != stat.S_IFREG:
+        raise StudyError(f"{path}: is {KINDS.get(kind, 'a device')}, not a regular file; {remedy}")
+
+
 def sha256(path: str | Path) -> str:
     """Hexadecimal sha256 of a file's bytes."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def seal(content: bytes) -> bytes:
+    """The content behind its sha256, so that `unseal` knows whether it is whole."""
+    return hashlib.sha256(content).digest() + content
+
+
+def unseal(sealed: bytes) -> bytes | None:
+    """What `seal` was given; None where a byte of it has changed."""
+    content = sealed[32:]
+    return content if hashlib.sha256(content).digest() == sealed[:32] else None
