@@ -5,16 +5,19 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+import select
 import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from glob import escape
 from pathlib import Path
+from typing import BinaryIO
 
 from wsl.errors import StudyError
 
 KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
+PATIENCE = 10  # seconds that a pipe may stay silent
 STALE = 24 * 3600  # seconds after which a temporary file is of a writer that died
 
 
@@ -53,6 +56,27 @@ def check_regular(path: str | Path, remedy: str) -> None:
         return
     if kind != stat.S_IFREG:
         raise StudyError(f"{path}: is {KINDS.get(kind, 'a device')}, not a regular file; {remedy}")
+
+
+def open_to_read(path: str | Path, remedy: str = "give a file") -> BinaryIO:
+    """A file, or a pipe to which somebody writes. Refuses a device, which may have no end, and a pipe that nobody opens."""
+    if not stat.S_ISFIFO(os.stat(path).st_mode):
+        check_regular(path, remedy)
+        return open(path, "rb")
+    pipe = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # opened otherwise, it would wait for a writer without end
+    if not select.select([pipe], [], [], PATIENCE)[0]:
+        os.close(pipe)
+        raise StudyError(f"{path}: is a pipe to which nothing was written for {PATIENCE} seconds; {remedy}")
+    os.set_blocking(pipe, True)
+    return open(pipe, "rb")
+
+
+def inside(folder: Path, name: str, source: Path) -> Path:
+    """`folder / name`; StudyError where that lies elsewhere: what `source` names must not lead out of its data set."""
+    path = folder / name
+    if "\0" in name or not os.path.normpath(path).startswith(os.path.join(os.path.normpath(folder), "")):
+        raise StudyError(f"{source}: names the file {name!r}, which is not in {folder}; name its folder with --images")
+    return path
 
 
 def sha256(path: str | Path) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,8 @@ from wsl.data.dataset import Dataset, box_distance
 from wsl.errors import StudyError
 from wsl.files import whole_file
 
+MOST_ROWS, MOST_COLUMNS = 20_000_000, 1_000  # all 80 classes of COCO's 41,000 test images have 3.3 million rows
+MOST_BYTES, MOST_FOOTER = 2**30, 2**25  # of a CSV, and of the description at the end of a Parquet file
 NEEDED = ("image", "class", "score", "x", "y")
 
 
@@ -92,20 +95,38 @@ def read(path: str | Path, only_needed: bool = False) -> pd.DataFrame:
 
 
 def _read_parquet(path: Path, wanted: tuple[str, ...]) -> pa.Table:
+    with open(path, "rb") as file:
+        file.seek(-8, os.SEEK_END)
+        _check_bounds(path, footer=int.from_bytes(file.read(4), "little"))
     with pq.ParquetFile(path) as file:
         names = file.schema_arrow.names
+        _check_bounds(path, file.metadata.num_rows, len(names))
         _check_columns(names, path)
         return file.read(columns=[name for name in wanted if name in names], use_pandas_metadata=False)
 
 
 def _read_csv(path: Path, wanted: tuple[str, ...]) -> pa.Table:
+    with open(path, "rb") as file:
+        _check_bounds(path, columns=1 + file.readline(2**20).count(b","), size=path.stat().st_size)
     with pa.csv.open_csv(path, convert_options=pa.csv.ConvertOptions(check_utf8=False)) as reader:
         names = reader.schema.names
     _check_columns(names, path)
     text = {name: pa.string() for name in wanted if name in names}  # as text: ids keep their leading zeros
-    return pa.csv.read_csv(
+    table = pa.csv.read_csv(
         path, convert_options=pa.csv.ConvertOptions(column_types=text, include_columns=list(text))
     )
+    _check_bounds(path, table.num_rows)
+    return table
+
+
+def _check_bounds(path: Path | str, rows: int = 0, columns: int = 0, size: int = 0, footer: int = 0) -> None:
+    """Refuse a table that would take more memory than a laptop has. size: bytes of a CSV; footer: of a Parquet's description."""
+    found = {"rows": (rows, MOST_ROWS), "columns": (columns, MOST_COLUMNS)}
+    found |= {"bytes": (size, MOST_BYTES), "bytes that describe it": (footer, MOST_FOOTER)}
+    for what, (value, most) in found.items():
+        if value > most:
+            remedy = f"give the columns {', '.join(NEEDED)} alone, or parts of it"
+            raise StudyError(f"{path}: has {value:,} {what}; at most {most:,} are read: {remedy}")
 
 
 def _check_columns(names: list[str], path: Path | str) -> None:
