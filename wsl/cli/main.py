@@ -53,6 +53,9 @@ def main(argv: list[str] | None = None) -> int:
         print(f"error: {where}{error.strerror or error}; {remedy}", file=sys.stderr)
         _leave_stdout()
         return 2
+    except UnicodeEncodeError as error:  # of a library that takes no such name
+        print(f"error: {error.object!a}: the name is not UTF-8; rename the file or folder", file=sys.stderr)
+        return 2
     except MemoryError:
         print("error: out of memory; close other programs, or give a smaller input", file=sys.stderr)
         return 2

@@ -122,7 +122,7 @@ def _check_bounds(data: dict, path: Path) -> None:
     for record in data["images"]:
         for side in ("width", "height"):
             if isinstance(record.get(side), int | float) and record[side] > LARGEST_SIDE:
-                raise StudyError(f"{path}: image {record['id']} has {side} {record[side]:.6g}; at most {LARGEST_SIDE:,} are read")
+                raise StudyError(f"{path}: image {record['id']} has a {side} of more than {LARGEST_SIDE:,} pixels; correct it")
     for a in data["annotations"]:
         if isinstance(a["bbox"], list) and any(isinstance(v, int | float) and abs(v) > 2 * LARGEST_SIDE for v in a["bbox"]):
             raise StudyError(f"{path}: annotation {a['id']} has a number in its bbox that is no pixel's; correct it")

@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 
 from wsl.data.dataset import Dataset, box_distance
 from wsl.errors import StudyError
-from wsl.files import whole_file
+from wsl.files import check_regular, whole_file
 
 MOST_ROWS, MOST_COLUMNS = 20_000_000, 1_000  # all 80 classes of COCO's 41,000 test images have 3.3 million rows
 MOST_BYTES, MOST_FOOTER = 2**30, 2**25  # of a CSV, and of the description at the end of a Parquet file
@@ -74,6 +74,7 @@ def read(path: str | Path, only_needed: bool = False) -> pd.DataFrame:
     only_needed: read the five needed columns only, whatever the others hold (an outsider's table).
     """
     path = Path(path)
+    check_regular(path, "save the table to a file first")
     wanted = NEEDED if only_needed else tuple(SCHEMA.names)
     try:
         with open(path, "rb") as file:
@@ -95,26 +96,28 @@ def read(path: str | Path, only_needed: bool = False) -> pd.DataFrame:
 
 
 def _read_parquet(path: Path, wanted: tuple[str, ...]) -> pa.Table:
-    with open(path, "rb") as file:
+    with open(path, "rb") as file:  # opened here: pyarrow takes no name that is not UTF-8
         file.seek(-8, os.SEEK_END)
         _check_bounds(path, footer=int.from_bytes(file.read(4), "little"))
-    with pq.ParquetFile(path) as file:
-        names = file.schema_arrow.names
-        _check_bounds(path, file.metadata.num_rows, len(names))
-        _check_columns(names, path)
-        return file.read(columns=[name for name in wanted if name in names], use_pandas_metadata=False)
+        with pq.ParquetFile(file) as table:
+            names = table.schema_arrow.names
+            _check_bounds(path, table.metadata.num_rows, len(names))
+            _check_columns(names, path)
+            return table.read(columns=[name for name in wanted if name in names], use_pandas_metadata=False)
 
 
 def _read_csv(path: Path, wanted: tuple[str, ...]) -> pa.Table:
     with open(path, "rb") as file:
         _check_bounds(path, columns=1 + file.readline(2**20).count(b","), size=path.stat().st_size)
-    with pa.csv.open_csv(path, convert_options=pa.csv.ConvertOptions(check_utf8=False)) as reader:
-        names = reader.schema.names
+        file.seek(0)
+        with pa.csv.open_csv(file, convert_options=pa.csv.ConvertOptions(check_utf8=False)) as reader:
+            names = reader.schema.names
     _check_columns(names, path)
     text = {name: pa.string() for name in wanted if name in names}  # as text: ids keep their leading zeros
-    table = pa.csv.read_csv(
-        path, convert_options=pa.csv.ConvertOptions(column_types=text, include_columns=list(text))
-    )
+    with open(path, "rb") as file:
+        table = pa.csv.read_csv(
+            file, convert_options=pa.csv.ConvertOptions(column_types=text, include_columns=list(text))
+        )
     _check_bounds(path, table.num_rows)
     return table
 
