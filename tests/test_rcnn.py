@@ -67,11 +67,16 @@ def test_proposals_go_on_where_they_stopped(tmp_path, monkeypatch, squares):
     np.testing.assert_allclose(found[2], selective_search(squares, profile.proposal_side), atol=1e-4)
     keep_proposals(profile, "val", tmp_path, progress=False)
     assert len(read) == 4 and [p.name for p in (tmp_path / "scenes-small" / "proposals").glob("*.*s*")] == ["val.safetensors"]
+    path = tmp_path / "scenes-small" / "proposals" / "val.safetensors"
+    content = path.read_bytes()
+    path.write_bytes(content[:-8] + bytes(4) + content[-4:])  # spoilt: made anew
+    keep_proposals(profile, "val", tmp_path, progress=False)
+    assert len(read) == 7 and path.read_bytes() == content
     keep_proposals(replace(profile, proposals=2), "val", tmp_path, progress=False)  # another setting: made anew
-    assert len(read) == 7
+    assert len(read) == 10
     pictures.append("one replaced")
     keep_proposals(replace(profile, proposals=2), "val", tmp_path, progress=False)
-    assert len(read) == 10
+    assert len(read) == 13
 
 
 @pytest.mark.parametrize("grid", [1, 2, 3])

@@ -127,7 +127,8 @@ def test_a_checkpoint_that_cannot_be_read_starts_afresh(tmp_path, features, inte
     interrupt(tmp_path / "out")
     path = tmp_path / "out" / "checkpoint.pt"
     good = path.read_bytes()
-    for content in (good[: len(good) // 2], b"", b"something else", {"about": {"seed": 0}, "epoch": 1}):
+    zeroed = good[:-5000] + bytes(1000) + good[-4000:]
+    for content in (good[: len(good) // 2], zeroed, b"", b"something else", {"about": {"seed": 0}, "epoch": 1}):
         torch.save(content, path) if isinstance(content, dict) else path.write_bytes(content)
         head, again = train(PROFILE, "weak_sup", 0, features, tmp_path / "out", progress=False)
         assert again == losses and same(head.state_dict(), whole)
