@@ -303,6 +303,11 @@ def test_a_system_refuses_each_change_that_it_does_not_honour(method, refused):
             assert profiles.check_system(f"{method}@{change}")
 
 
+def test_a_change_that_makes_the_input_too_large_is_refused():
+    with pytest.raises(StudyError, match="'weak_sup@test_wide': canvas = 1200 at scale 4 is more than 4096 pixels"):
+        replace(load_profile("voc-sample"), canvas=1200).system_settings("weak_sup@test_wide")
+
+
 @pytest.mark.parametrize("changes", ["mean@lse", "train_s1@s1", "n5@n5", "sgd@adagrad", "n5@test_s1@test_wide"])
 def test_two_changes_of_one_setting_are_refused(changes):
     with pytest.raises(StudyError, match=f"@{changes.split('@')[-1]} sets [a-z_]+ a second time"):

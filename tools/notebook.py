@@ -284,7 +284,7 @@ def main(argv: list[str] | None = None) -> int:
         else:
             for path in args.notebooks:
                 gate(path)
-    except StudyError as error:
+    except (StudyError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

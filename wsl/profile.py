@@ -189,7 +189,10 @@ class Profile:
     def system_settings(self, system: str) -> Profile:
         """The profile with the differences that the changes of `weak_sup@<what>` make."""
         changes = check_system(system).split("@")[1:]
-        return replace(self, **{key: value for change in changes for key, value in CHANGES[change].items()})
+        try:
+            return replace(self, **{key: value for change in changes for key, value in CHANGES[change].items()})
+        except ValidationError as error:
+            raise StudyError(f"system {system!r}: {in_words(error)}") from None
 
     def feature_sides(self, systems: Iterable[str]) -> list[int | None]:
         """All input sides on which `systems` train; None is the warped whole picture."""

@@ -202,6 +202,8 @@ def predict_systems(
     features = Features(trunk_of(profile), dataset, profile.canvas)
     heads = dict.fromkeys((scores_of(s), k) for s, k in targets)
     logs = {target: read_log(folder(head_of(target[0]), target[1])) for target in heads}
+    if evolve is not None:
+        read_log(folder("weak_sup", evolve))
     with_boxes = extent is not None or "rcnn" in dict(heads)
     proposals = keep_proposals(profile, "val", runs) if with_boxes else None
     readers = {(s, k): _reader(profile, s, folder(head_of(s), k), features, proposals) for s, k in heads}
@@ -349,8 +351,9 @@ def record_run(folder: Path, results: Path) -> Path:
     target.mkdir(parents=True, exist_ok=True)
     if about["system"] not in ("weak_sup", "full_images", "center"):
         df = df.drop(columns=list(ALTERNATIVES), errors="ignore")
-    write_run(target, df, about)
     for name in ("evolution.csv", "discovery.csv", "evolution.safetensors", "extent.csv", "extent_samples.csv"):
         if (folder / name).is_file():
-            shutil.copyfile(folder / name, target / name)
+            with whole_file(target / name) as temporary:
+                shutil.copyfile(folder / name, temporary)
+    write_run(target, df, about)  # last: its manifest says that all is there
     return target
