@@ -38,7 +38,8 @@ def main() -> None:
     moved = np.abs(here["score"] - recorded["score"])
     same = (np.abs(here[["x", "y"]] - recorded[["x", "y"]]) < 0.5).all(axis=1)[here["label"] > 0]
     print(f"{len(dataset)} photographs; recorded on {manifest['hardware']['processor']}, here in {localizer.trunk.arithmetic}")
-    print(f"  a score moves by {moved.median():.2f} in the median, {moved.max():.2f} at most; spread {recorded['score'].std():.1f}")
+    spread = recorded["score"].std()
+    print(f"  a score moves by {moved.median():.2f} in the median, {moved.max():.2f} at most; their spread is {spread:.1f}")
     print(f"  {100 * same.mean():.1f}% of the points of classes that are there are the same to half a pixel")
     for name in ("ap", "location_ap"):
         before, after = (100 * evaluate_table(table)[name].iloc[-1] for table in (recorded, here))

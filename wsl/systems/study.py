@@ -204,7 +204,7 @@ def predict_systems(
     logs = {target: read_log(folder(head_of(target[0]), target[1])) for target in heads}
     if evolve is not None:
         read_log(folder("weak_sup", evolve))
-    with_boxes = extent is not None or "rcnn" in dict(heads)
+    with_boxes = extent is not None or "rcnn" in dict(list(heads))
     proposals = keep_proposals(profile, "val", runs) if with_boxes else None
     readers = {(s, k): _reader(profile, s, folder(head_of(s), k), features, proposals) for s, k in heads}
     epochs = [] if evolve is None else epoch_readers(folder("weak_sup", evolve), features)
