@@ -102,7 +102,8 @@ def test_box_supervised_systems_and_extent(tiny, tmp_path):
     profile, runs = tiny
     profile = replace(profile, proposals=50)
     study.train_systems(profile, [("rcnn", 0), ("object_patches", 0)], runs)
-    folders = study.predict_systems(profile, [("rcnn", 0), ("object_patches", 0), ("weak_sup", 0)], runs, extent=0)
+    folders = study.predict_systems(profile, [("rcnn", 0), ("object_patches", 0)], runs)
+    folders += study.predict_systems(profile, [("weak_sup", 0)], runs, extent=0)
     (regions, manifest), (patches, _), _ = (read_run(folder) for folder in folders)
     assert len(regions) == len(patches) == 8 * 20 and regions["distance"].notna().all()
     first, *later = manifest["training"]["regions"]
