@@ -15,7 +15,7 @@ from PIL import Image, ImageOps
 from wsl.errors import StudyError
 from wsl.files import check_regular
 
-MAX_PIXELS = 300_000_000  # what a format that cannot be decoded at reduced size may hold
+MAX_PIXELS = 200_000_000  # what a format that cannot be decoded at reduced size may hold: 3.3 GiB of memory, drawing included
 _GUARD = Lock()
 
 
