@@ -299,6 +299,7 @@ def tables(folder: Path, draw: random.Random) -> Iterator[Trial]:
     for number, text in enumerate(
         ["", head, head + "1,cat,nan,1,1\n", head + "1,cat,1e999,1,1\n", head + "1,cat,1,1\n", head + "1,cat,1,1e300,1\n",
          head + "1," + "x" * 10**6 + ",1,1,1\n", ",".join(map(str, range(5000))) + "\n", head + "\x00" * 100, "\x00" * 100,
+         "\x9f\xff" * 9 + "\n1,2\n",
          head + '1,"cat,1,1,1\n', head + "1,c\u0000at,1,1,1\n", "PAR1", "PAR1" + "\xff" * 50 + "PAR1", head + "1,cat,0x10,1,1\n"]
     ):  # fmt: skip
         path = folder / f"{number}.csv"

@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 
 from wsl.data.dataset import Dataset, box_distance
 from wsl.errors import StudyError
-from wsl.files import check_regular, whole_file
+from wsl.files import check_regular, sha256, whole_file
 
 MOST_ROWS, MOST_COLUMNS = 20_000_000, 1_000  # all 80 classes of COCO's 41,000 test images have 3.3 million rows
 MOST_BYTES, MOST_FOOTER = 2**30, 2**25  # of a CSV, and of the description at the end of a Parquet file
@@ -84,7 +84,7 @@ def read(path: str | Path, only_needed: bool = False) -> pd.DataFrame:
         table = _read_parquet(path, wanted) if magic == b"PAR1" else _read_csv(path, wanted)
     except FileNotFoundError:
         raise StudyError(f"{path}: no such file; give a CSV or Parquet table of predictions") from None
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
         reason = str(error).splitlines()[0]
         raise StudyError(f"{path}: cannot be read as CSV or Parquet ({reason}); write it again") from None
     columns = {
@@ -225,9 +225,9 @@ def _check_points(xy: np.ndarray, source: str, where) -> None:
         raise StudyError(f"{source}: {where(np.isinf(xy).any(axis=1))} has an infinite x or y; give pixels")
 
 
-def write(df: pd.DataFrame, path: str | Path, manifest: dict | None = None) -> None:
+def write(df: pd.DataFrame, path: str | Path, manifest: dict | None = None) -> str:
     """Validate `df` and write it as Parquet (zstd), columns and types of `SCHEMA`, the manifest in the
-    metadata.
+    metadata; returns the sha256 of the file.
 
     Numbers but the distances become float32: evaluate what `read` gives back, not what was in memory.
     """
@@ -239,6 +239,7 @@ def write(df: pd.DataFrame, path: str | Path, manifest: dict | None = None) -> N
         pq.write_table(table.replace_schema_metadata(metadata), temporary, compression="zstd", compression_level=19,
                        use_dictionary=[name for name in schema.names if name not in SCORES],
                        use_byte_stream_split=[name for name in schema.names if name in SCORES])
+        return sha256(temporary)
 
 
 # ---- table and data set

@@ -122,21 +122,23 @@ def write_run(folder: str | Path, df: pd.DataFrame, manifest: dict) -> None:
     last: a run without one is not whole."""
     folder = Path(folder)
     (folder / "manifest.json").unlink(missing_ok=True)
-    predictions.write(df, folder / "predictions.parquet", {key: manifest[key] for key in IDENTITY if key in manifest})
-    manifest = {**manifest, "predictions_sha256": sha256(folder / "predictions.parquet")}
+    identity = {key: manifest[key] for key in IDENTITY if key in manifest}
+    manifest = {**manifest, "predictions_sha256": predictions.write(df, folder / "predictions.parquet", identity)}
     with whole_file(folder / "manifest.json") as temporary:
         temporary.write_text(json.dumps(manifest, indent=2) + "\n")
 
 
 def read_run(folder: str | Path) -> tuple[pd.DataFrame, dict]:
     """(table, manifest) of a run; the table must be the one that the manifest was written for."""
-    folder = Path(folder)
-    manifest = read_manifest(folder)
-    path = folder / "predictions.parquet"
-    df = predictions.read(path)
+    return predictions.read(table_of(folder)), read_manifest(folder)
+
+
+def table_of(folder: str | Path) -> Path:
+    """The file of a run's table, if it is the one that the manifest was written for, to the last byte."""
+    path, manifest = Path(folder) / "predictions.parquet", read_manifest(folder)
     if manifest.get("predictions_sha256", sha256(path)) != sha256(path):
         raise StudyError(f"{path}: is not the table that manifest.json was written for; make the run again")
-    return df, manifest
+    return path
 
 
 def read_manifest(folder: str | Path) -> dict:
