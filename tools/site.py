@@ -25,6 +25,7 @@ from tools.browser import find_chromium, open_browser
 from tools.notebook import gate
 from wsl.errors import StudyError
 from wsl.files import whole_file
+from wsl.pages.provenance import SHIPPED
 
 STAGE, SITE = Path("_build/src"), Path("_build/html")
 
@@ -92,7 +93,21 @@ def build(root: Path = Path(".")) -> Path:
     if not landing.exists():
         raise StudyError(f"{landing}: Jupyter Book made no page; is its version 1.x installed?")
     listed.write_text("\n".join(pages))
+    ship_results(root, site)
     return landing
+
+
+def ship_results(root: Path, site: Path) -> None:
+    """Copy the tables and manifests of the recorded runs beside the pages, for the Runs page to link to; others go."""
+    wanted = {path.relative_to(root) for name in SHIPPED for path in (root / "results").rglob(name)}
+    for path in (site / "results").rglob("*"):
+        if path.is_file() and path.relative_to(site) not in wanted:
+            path.unlink()
+    for name in wanted:
+        target = site / name
+        if not target.exists() or target.stat().st_mtime < (root / name).stat().st_mtime:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(root / name, target)
 
 
 def _jupyter_book(root: Path, *options: str) -> None:
