@@ -160,7 +160,7 @@ def picture(name: str, dataset: Dataset | None = None) -> np.ndarray | None:
     return read_image(dataset.files[dataset.images.index(name)])
 
 
-def evolution_columns(runs: Column, dataset: Dataset | None, epochs=(0, 1, 2, 4, 8, 99)):
+def evolution_columns(runs: Column, dataset: Dataset | None, epochs=(0, 1, 2, 4, 8, 99), width: int = 220):
     """Figure 1: (columns, row labels) for `pictures.grid`: each recorded picture and its map after `epochs`.
 
     Pictures of `dataset`, with the boxes of the class, or without one the packaged photographs.
@@ -171,10 +171,11 @@ def evolution_columns(runs: Column, dataset: Dataset | None, epochs=(0, 1, 2, 4,
         if rgb is not None:
             chosen = sorted({min(epoch, len(maps) - 1) for epoch in epochs})
             labels = ["image", *(f"epoch {epoch}" for epoch in chosen)]
-            frames = evolution_frames(pictures.resize_to(rgb, 320), maps[chosen])
-            shown = [(pictures.resize_to(rgb, 320), f"picture with {cls}")]
+            small = pictures.resize_to(rgb, width)
+            frames = evolution_frames(small, maps[chosen])
+            shown = [(small, f"picture with {cls}")]
             shown += [(frame, f"{cls} scores, {label}") for frame, label in zip(frames, labels[1:], strict=True)]
-            boxes = [] if dataset is None else boxes_of(dataset, name, cls) / max(1, rgb.shape[1] / 320)
+            boxes = [] if dataset is None else boxes_of(dataset, name, cls) / max(1, rgb.shape[1] / width)
             title = f"{cls} {appearance(dataset, name, cls)}".strip()
             columns.append((title, [(pictures.with_boxes(frame, boxes), alt) for frame, alt in shown]))
     return sorted(columns, key=lambda column: ("unusual" in column[0], "motor" not in column[0])), labels

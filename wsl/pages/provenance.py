@@ -62,7 +62,8 @@ def _section(runs: list[Run]) -> str:
     return (
         f'<section class="wsl-runs-of" id="{tables.group_anchor(run)}"><h3>{name}</h3>'
         f"<p><b>{several}: {_say(np.mean(found, axis=0))}</b></p><details><summary>Verify these numbers</summary>"
-        f"<p>From the root of the repository, in Python with pandas:</p><pre>{html.escape(snippet(runs))}</pre></details>{body}</section>"
+        f"<p>From the root of the repository, in Python with pandas:</p><pre>{html.escape(snippet(runs))}</pre></details>"
+        f"{body}</section>"
     )
 
 
