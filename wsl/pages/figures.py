@@ -94,6 +94,21 @@ def as_html(figure: Figure, alt: str, caption: str = "", min_width: int = 0) -> 
 
 
 @styled
+def timeline(steps):
+    """One bar a step of the workflow, from its start to its end. `steps`: see `wsl.findings.speed.steps`."""
+    figure, axes = _figure(7.4, 0.8 + 0.22 * len(steps))
+    axis, ends = axes[0, 0], (steps["start"] + steps["seconds"]) / 60
+    axis.barh(steps["stage"] + ": " + steps["name"], steps["seconds"] / 60, left=steps["start"] / 60, color=WEAK_SUP, zorder=2)
+    for row, (end, cores) in enumerate(zip(ends, steps["cores"], strict=True)):
+        axis.text(end, row, "" if np.isnan(cores) else f" {cores:.1f} cores", va="center")
+    axis.invert_yaxis()
+    axis.set(xlabel="minutes after the first step began")
+    axis.grid(axis="x")
+    axis.margins(x=0.12)
+    return figure
+
+
+@styled
 def class_bars(bars, order, title=""):
     """Figure 5: one bar a class, series laid over each other as in the paper, whiskers for the interval.
 
