@@ -19,9 +19,9 @@ from wsl.evaluation.runs import find_runs, read_manifest, read_run, write_run
 from wsl.findings import reasons
 from wsl.findings import results as report
 from wsl.findings.results import Column
-from wsl.pages import ablations, browse, figures, gallery, pictures, scoreboard, sensitivity, tables
+from wsl.pages import ablations, browse, figures, forest, gallery, intervals, pictures, scoreboard, sensitivity, tables
 from wsl.pages import extent as extent_page
-from wsl.pages.show import NOT_ATTEMPTED
+from wsl.pages.show import NOT_ATTEMPTED, number
 
 
 def columns(root, *profiles):
@@ -46,7 +46,7 @@ def test_ablations_compare_the_seeds_in_common(root):
     assert [[run.seed for run in result.runs] for result in pair] == [[0], [0]]
     html = ablations.table([column], "classification")
     gain = report.difference(*pair)
-    assert f"{gain.value:+.1f}</a>" in html and "something_new" in html and NOT_ATTEMPTED in html
+    assert f"<small>{number(gain.value, sign=True)} (" in html and "something_new" in html and NOT_ATTEMPTED in html
     assert "train_s1@n5" not in html  # two changes: not an ablation of one
     curve = ablations.image_curve(column)
     assert curve["percent"].to_list() == [5, 100] and (curve["location"] <= curve["classification"]).all()
@@ -114,7 +114,7 @@ def test_sensitivity(root):
     assert sensitivity.mean_ap(several, True, tolerance=np.inf) == sensitivity.mean_ap(several, False)
     (column,) = columns(root, "voc-sample")
     curves = sensitivity.tolerance_curves(column)
-    assert list(curves) == ["J, weak supervision", "K, center prediction"]
+    assert list(curves) == ["J. weak supervision", "K. center"]
     assert all(curve.is_monotonic_increasing for curve in curves.values())
     assert "∞" in figures.as_html(figures.tolerance_curve(curves), "alt")
     assert ">VOC 2007 sample</a>: J" in sensitivity.order_sentences([column])[0]
@@ -145,6 +145,26 @@ def test_drops(root):
     assert f"{drop[CLASSES[0]]:.1f} points in the named classes" in named[0]
     chart = figures.scatter(result.classification.classes["ap"], result.location.classes["ap"], CLASSES[:1])
     assert CLASSES[0] in figures.as_html(chart, "alt")
+
+
+def test_figure_5_shows_every_class_and_its_values(tmp_path):
+    for system in ("weak_sup", "full_images"):
+        make_run(tmp_path / "results", "coco-sample", system, classes=CLASSES, points=system == "weak_sup")
+    full, weak = columns(tmp_path, "coco-sample")[0].load_pair("full_images", "weak_sup")
+    html = forest.class_chart(full, weak)
+    ap = 100 * weak.classification.classes["ap"]
+    assert html.count("<svg role") == 2 and html.count("<title>") == len(CLASSES)
+    assert all(f"<title>{name}: " in html and f"weak supervision {ap[name]:.1f} (" in html for name in CLASSES)
+    gains = forest.gains(weak, full, CLASSES[:1])
+    assert gains.count("<title>") == len(CLASSES) and "−" in gains and "-0.0" not in gains
+
+
+def test_marks_stand_where_their_values_are():
+    rows = [intervals.Row("<a>", (intervals.Mark(5, 0, 10),), "5"), intervals.Row("b", (intervals.Mark(float("nan")),))]
+    assert intervals.ticks(rows) == [0, 2, 4, 6, 8, 10]
+    svg = intervals.chart(rows, "alt")
+    assert 'x1="3.00%" x2="97.00%" y1="28"' in svg and '<svg x="50.00%" y="28"' in svg and "&lt;a&gt;" in svg
+    assert svg.count("<circle") == 1  # no value, no mark
 
 
 def test_effort_and_verdicts_are_computed_from_the_runs(root):

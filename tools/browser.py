@@ -30,7 +30,31 @@ KNOWN = (
 
 # Resolves when the formulas are set, or after 20 seconds.
 READY = """Promise.race([window.MathJax?.startup?.promise, new Promise(done => setTimeout(done, 20_000))]).then(() => {})"""
-EXCESS = "document.documentElement.scrollWidth - window.innerWidth"
+WIDTHS = (1920, 1300, 390)  # of the screens on which nothing may be cut off, in pixels
+LEAST = 8  # pixels: letters of a chart below this size cannot be read
+# What of the page's tables, figures and code reaches beyond its box or the screen, and which letters of a chart leave it or are
+# smaller than given; once tables and charts have taken the new width.
+CUT = """
+async least => {
+  await new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => requestAnimationFrame(done))));
+  const found = [], excess = document.documentElement.scrollWidth - innerWidth;
+  const name = part => `${part.tagName.toLowerCase()}${part.id && '#' + part.id} "${part.textContent.trim().slice(0, 30)}"`;
+  if (excess > 0) found.push(`the page is ${excess} pixels too wide`);
+  const whole = ':is(table, figure, pre, svg[role])';
+  for (const part of document.querySelectorAll(`${whole}, :has(> ${whole})`)) {
+    const hidden = getComputedStyle(part).overflowX !== 'visible' && part.clientWidth > 1 && part.checkVisibility();
+    if (hidden && part.scrollWidth > part.clientWidth + 1) found.push(`${name(part)} is cut off`);
+  }
+  for (const text of document.querySelectorAll('svg[role] text')) {
+    const box = text.getBoundingClientRect(), frame = text.closest('svg[role]').getBoundingClientRect();
+    if (!box.width || !text.checkVisibility()) continue;
+    if (box.left < frame.left - 1 || box.right > frame.right + 1) found.push(`${name(text)} leaves its chart`);
+    const size = parseFloat(getComputedStyle(text).fontSize) * text.getScreenCTM().a;
+    if (size < least) found.push(`${name(text)} has ${size.toFixed(1)} pixels`);
+  }
+  return found;
+}
+"""
 UNSET = "document.querySelectorAll('.math:not(:has(mjx-container)), mjx-merror').length"
 # Moves every slider over its range, sorts every table by every column and changes the theme, as a reader would.
 USE = """
@@ -117,15 +141,17 @@ class Browser:
 
         page, opens = self.page, "the page opens from its file"
         try:
-            page.set_viewport_size({"width": 1280, "height": 900})
+            page.set_viewport_size({"width": 1300, "height": 900})
             self.open(path)
             page.evaluate(AXE_SCRIPT)
             barriers, looks = page.evaluate(AXE, [KNOWN, self.looks])
             self.looks += looks
             page.evaluate(USE)
             unset = page.evaluate(UNSET)
-            page.set_viewport_size({"width": 360, "height": 900})
-            excess = page.evaluate(EXCESS)
+            cut = {}
+            for width in WIDTHS:
+                page.set_viewport_size({"width": width, "height": 900})
+                cut[width] = page.evaluate(CUT, LEAST)
         except Error as error:
             return {opens: error.message}
         return {
@@ -133,9 +159,8 @@ class Browser:
             "the open page asks nothing of the network": ", ".join(url for url in self.requests if not url.startswith(LOCAL)),
             "the console shows no error": "; ".join(self.errors),
             "every formula is set": f"{unset} not" if unset else "",
-            "the page fits a screen 360 pixels wide": f"{excess} pixels too wide" if excess > 0 else "",
             "axe-core finds nothing that bars a reader": "; ".join(barriers),
-        }
+        } | {f"nothing is cut off on a screen {width} pixels wide": "; ".join(found) for width, found in cut.items()}
 
 
 @contextmanager

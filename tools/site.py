@@ -227,6 +227,8 @@ def _check_file(report: Report, site: Path, path: Path, read: dict[Path, Page]) 
     outside = [address for address in page.resources if is_external(address)]
     report(not outside, name, "the page loads nothing from the network", ", ".join(outside))
     _check_styles(report, name, page.styles)
+    size, most = path.stat().st_size / 1e6, 1 if name == Path("index.html") else 2
+    report(size <= most, name, f"the page has at most {most} MB", f"{size:.1f} MB")
     broken = [link for link in page.links + page.resources if not _resolves(link, path, read)]
     report(not broken, name, "every internal link leads somewhere", ", ".join(dict.fromkeys(broken)))
 

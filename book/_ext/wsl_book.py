@@ -3,9 +3,9 @@
 The whole MathJax package is 24 MB; pages use one script and its fonts (1.6 MB), so only those are copied.
 Thebe (live code from a public server) is configured into every page even when it is off; its scripts go.
 
-Tables and figures that notebooks make are HTML, which Sphinx does not number. Once the pages are written, each caption gets the
-study's own number, S1, S2, ..., in the order of the contents (plain numbers are the paper's), and an empty link of the class `ref`
-gets the number of what it leads to as its text: <a class="ref" href="table2.html#table2-location"></a>.
+Tables and figures that notebooks make are HTML, which Sphinx does not number. Once the pages are written, each caption gets
+the study's own number, S1, S2, ..., in the order of the contents (plain numbers are the paper's), and an empty link of the
+class `ref` gets the number of what it leads to as its text: <a class="ref" href="table2.html#table2-voc"></a>.
 """
 
 import html
