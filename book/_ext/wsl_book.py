@@ -19,6 +19,7 @@ from sphinx_external_toc.parsing import parse_toc_yaml
 
 # A caption with the number of an earlier build, an id on the way to it, or a figure's opening
 MARKS = re.compile(r'<(caption|figcaption)>(?:<b class="number".*?</b> )?|<(figure)\b[^>]*>|\sid="([^"]+)"')
+SAID = re.compile(r'(?:aria-label|alt)="([^"]+)"')
 REF = re.compile(r'<a class="ref" href="([^"]*)">[^<]*</a>')
 
 
@@ -56,23 +57,26 @@ def numbered(text: str, count: dict[str, int]) -> tuple[str, dict[str, str]]:
     A table goes by the id of the box around it; a figure gets an id from its description.
     """
     names: dict[str, str] = {}
-    last = ""
+    box = image = ""  # ids of the last box and of the last figure on the way
 
     def mark(found: re.Match) -> str:
-        nonlocal last
+        nonlocal box, image
         caption, figure, given = found.groups()
         if given:
-            last = given
+            box = given
             return found[0]
-        if figure:  # the id stands in its opening tag, or is made of what it says of itself
-            said = re.search(r' id="([^"]+)"', found[0]) or re.search(r'(?:aria-label|alt)="([^"]+)"', text[found.end() :])
-            last = re.sub(r"[^a-z0-9]+", "-", html.unescape(said[1]).lower())[:60].strip("-") if said else "figure"
-            last += "-2" * (last in names)
-            return found[0] if " id=" in found[0] else f'<figure id="{last}"{found[0][len("<figure") :]}'
-        kind = "Table" if caption == "caption" else "Figure"
+        if figure:
+            if own := re.search(r' id="([^"]+)"', found[0]):
+                image = own[1]
+                return found[0]
+            said = SAID.search(text, found.end())
+            image = re.sub(r"[^a-z0-9]+", "-", html.unescape(said[1]).lower())[:60].strip("-") if said else "figure"
+            image += "-2" * (image in names)
+            return f'<figure id="{image}"{found[0][len("<figure") :]}'
+        kind, key = ("Table", box) if caption == "caption" else ("Figure", image)
         count[kind] += 1
-        names[last] = f"{kind} S{count[kind]}"
-        return f'<{caption}><b class="number">{names[last]}.</b> '
+        names[key] = f"{kind} S{count[kind]}"
+        return f'<{caption}><b class="number">{names[key]}.</b> '
 
     return MARKS.sub(mark, text), names
 
