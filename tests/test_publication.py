@@ -17,7 +17,7 @@ wsl_book = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(wsl_book)
 
 TABLE = '<div id="one"><table class="dataframe"><caption>Values</caption></table></div>'
-FIGURE = '<figure class="wsl-figure"><svg aria-label="A curve, rising"><path id="m1"/></svg><figcaption>Rises</figcaption></figure>'
+FIGURE = '<figure class="wsl-figure"><svg aria-label="A curve, rising"><g id="m1"/></svg><figcaption>Up</figcaption></figure>'
 
 
 def test_tables_and_figures_are_numbered_through_and_links_say_which(tmp_path):
