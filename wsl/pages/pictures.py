@@ -80,7 +80,7 @@ def over_image(image: np.ndarray, score_map: np.ndarray) -> np.ndarray:
 
 def img(image: np.ndarray, alt: str, width: int = 420) -> str:
     """An `<img>` that fills its box."""
-    return f'<img src="{data_uri(image, width=width)}" alt="{html.escape(alt)}" style="width:100%">'
+    return f'<img src="{data_uri(image, width=width, quality=80)}" alt="{html.escape(alt)}" style="width:100%">'
 
 
 def with_boxes(image: np.ndarray, boxes) -> np.ndarray:
@@ -202,7 +202,7 @@ def slider(frames, labels, alt: str, caption: str = "", width: int = 560) -> Htm
     """
     last = len(frames) - 1
     images = "".join(
-        f'<img src="{data_uri(frame, width=width)}" alt="{html.escape(f"{alt}, {label}")}" '
+        f'<img src="{data_uri(frame, width=width, quality=70)}" alt="{html.escape(f"{alt}, {label}")}" '
         f'data-label="{html.escape(label)}" style="max-width:100%"{" hidden" if k else ""}>'
         for k, (frame, label) in enumerate(zip(frames, labels, strict=True))
     )
