@@ -10,7 +10,7 @@ from conftest import REPOSITORY
 from test_site import browser_only, site
 
 from tools.browser import open_browser
-from tools.site import link_pdf
+from tools.site import link_pdf, ship_results
 
 spec = importlib.util.spec_from_file_location("wsl_book", REPOSITORY / "book/_ext/wsl_book.py")
 wsl_book = importlib.util.module_from_spec(spec)
@@ -54,6 +54,19 @@ def test_the_printed_book_is_linked_from_every_page_or_from_none(tmp_path):
     assert (folder / "index.html").read_text().count('<a href="book.pdf">') == 1
     link_pdf(folder)
     assert "book.pdf" not in (folder / "index.html").read_text()
+
+
+def test_files_of_runs_that_a_page_links_to_lie_beside_it(tmp_path):
+    folder = tmp_path / "results/voc/weak_sup@n5"
+    folder.mkdir(parents=True)
+    for name in ("manifest.json", "extent.csv"):
+        (folder / name).write_text(name)
+    pages = site(tmp_path / "site", runs='<a href="results/voc/weak_sup@n5/manifest.json" download>x</a>')
+    (pages / "results").mkdir()
+    (pages / "results/of an earlier build").write_text("")
+    ship_results(tmp_path, pages)
+    found = [path.relative_to(pages).as_posix() for path in pages.rglob("*") if path.is_file() and path.suffix != ".html"]
+    assert found == ["results/voc/weak_sup@n5/manifest.json"]
 
 
 @browser_only

@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from html import unescape
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -25,7 +26,6 @@ from tools.browser import A4, find_chromium, open_browser
 from tools.notebook import gate
 from wsl.errors import StudyError
 from wsl.files import whole_file
-from wsl.pages.provenance import SHIPPED
 
 STAGE, SITE, PDF = Path("_build/src"), Path("_build/html"), "book.pdf"
 
@@ -101,8 +101,9 @@ def build(root: Path = Path(".")) -> Path:
 
 
 def ship_results(root: Path, site: Path) -> None:
-    """Copy the tables and manifests of the recorded runs beside the pages, for the Runs page to link to; others go."""
-    wanted = {path.relative_to(root) for name in SHIPPED for path in (root / "results").rglob(name)}
+    """Copy the files of recorded runs that a page links to (tables and manifests, from the Runs page) beside the pages."""
+    links = (re.findall(r'href="(results/[^"#]+)"', path.read_text(encoding="utf8")) for path in site.glob("*.html"))
+    wanted = {Path(unquote(unescape(link))) for of_page in links for link in of_page if (root / unquote(unescape(link))).is_file()}
     for path in (site / "results").rglob("*"):
         if path.is_file() and path.relative_to(site) not in wanted:
             path.unlink()

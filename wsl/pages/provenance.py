@@ -13,7 +13,7 @@ from wsl.evaluation.runs import Run, read_run
 from wsl.pages import tables
 from wsl.pages.show import Html
 
-SHIPPED = ("manifest.json", "predictions.parquet")  # of recorded runs, beside the site's pages (tools/site.py)
+SHIPPED = ("manifest.json", "predictions.parquet")  # of recorded runs; what a page links to lies beside it (tools/site.py)
 
 
 def cards(runs: list[Run]) -> Html:
