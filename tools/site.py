@@ -103,7 +103,8 @@ def build(root: Path = Path(".")) -> Path:
 def ship_results(root: Path, site: Path) -> None:
     """Copy the files of recorded runs that a page links to (tables and manifests, from the Runs page) beside the pages."""
     links = (re.findall(r'href="(results/[^"#]+)"', path.read_text(encoding="utf8")) for path in site.glob("*.html"))
-    wanted = {Path(unquote(unescape(link))) for of_page in links for link in of_page if (root / unquote(unescape(link))).is_file()}
+    named = {Path(unquote(unescape(link))) for of_page in links for link in of_page}
+    wanted = {name for name in named if (root / name).is_file()}  # the check finds links to what is not there
     for path in (site / "results").rglob("*"):
         if path.is_file() and path.relative_to(site) not in wanted:
             path.unlink()
