@@ -169,15 +169,13 @@ def to_text(rows: pd.DataFrame) -> str:
 def steps(runs: str | Path) -> pd.DataFrame:
     """The steps of the workflow that ran last below the folder `runs`, in the order of their starts.
 
-    Columns: stage, name, start (seconds after the first), seconds, cores (that it kept busy, on average) and memory_mib (the
-    most at once); the last two are NaN where a step was too short to see. Source: Snakemake's `benchmark` files, each
-    written when its job ended.
+    Columns: stage, name, start (seconds after the first), seconds and memory_mib (the most at once that was seen; NaN where
+    the step was too short to look). Source: Snakemake's `benchmark` files, each written when its job ended.
     """
     rows = []
     for path in Path(runs).glob("steps/*/*.tsv"):
         told = pd.read_csv(path, sep="\t", na_values=["-", "NA"]).iloc[-1]
-        start, cores = path.stat().st_mtime - told["s"], told["cpu_time"] / told["s"]
-        rows.append((path.parent.name, path.stem, start, told["s"], cores, told["max_rss"]))
-    columns = "stage name start seconds cores memory_mib".split()
+        rows.append((path.parent.name, path.stem, path.stat().st_mtime - told["s"], told["s"], told["max_rss"]))
+    columns = "stage name start seconds memory_mib".split()
     table = pd.DataFrame(rows, columns=columns).sort_values("start", ignore_index=True)
     return table.assign(start=table["start"] - table["start"].min())

@@ -102,8 +102,8 @@ def timeline(steps):
     figure, axis = _panel(7.4, 0.8 + 0.22 * len(steps))
     ends = (steps["start"] + steps["seconds"]) / 60
     axis.barh(steps["stage"] + ": " + steps["name"], steps["seconds"] / 60, left=steps["start"] / 60, color=WEAK_SUP, zorder=2)
-    for row, (end, cores) in enumerate(zip(ends, steps["cores"], strict=True)):
-        axis.text(end, row, "" if np.isnan(cores) else f" {cores:.1f} cores", va="center")
+    for row, (end, seconds) in enumerate(zip(ends, steps["seconds"], strict=True)):
+        axis.text(end, row, f" {seconds:.0f} s", va="center")
     axis.invert_yaxis()
     axis.set(xlabel="minutes after the first step began")
     axis.grid(axis="x")
