@@ -58,6 +58,7 @@
   function draw([id, width, height, source, side, told], large, shown = -1) {
     const label = `Picture ${id}; ` + (told.map(([name, , p, x, y]) => `${name} ${p}% at ${x}, ${y}`).join("; ") || "no object");
     const ground = part("svg", {class: "wsl-ground", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label});
+    if (large) ground.style.maxWidth = `calc(${width / height} * 66vh)`;   // the whole of it fits the window
     const embedded = source.startsWith("data:"), image = part("image", {width, height, preserveAspectRatio: "none"});
     if (embedded) image.setAttribute("href", source); else image.dataset.address = source;
     ground.append(image);
@@ -69,21 +70,24 @@
         preserveAspectRatio: "none"}));
     }
     const unit = width / (large ? 160 : 100);
-    for (const [, outcome, , , , boxes] of told)
+    const text = (words, x, y, size, fill, anchor) => ground.append(part("text", {x, y, fill, stroke: "#000", "stroke-width": unit,
+      "paint-order": "stroke", "font-size": size * unit, "font-weight": 600, "text-anchor": anchor}, words));
+    told.forEach(([name, outcome, , , , boxes], k) => {
+      const stroke = k === shown ? "#ffb066" : "#fff";   // the boxes of the class whose map is shown stand out
       for (const [x0, y0, x1, y1] of boxes) {
         const place = {x: x0, y: y0, width: x1 - x0, height: y1 - y0, fill: "none"};
-        ground.append(part("rect", {...place, stroke: "#000", "stroke-width": unit}));
-        ground.append(part("rect", {...place, stroke: "#fff", "stroke-width": unit / 2,
-          "stroke-dasharray": outcome === 3 ? "none" : 2 * unit}));   // dashed: the cross missed it, or there is none
+        ground.append(part("rect", {...place, stroke: "#000", "stroke-width": 1.3 * unit}));
+        ground.append(part("rect", {...place, stroke, "stroke-width": 0.7 * unit,
+          "stroke-dasharray": outcome === 3 ? "none" : 1.6 * unit}));   // dashed: the cross missed it, or there is none
       }
+      if (large && boxes.length) text(name, boxes[0][0] + unit, boxes[0][1] + 4 * unit, 3.6, stroke, "start");
+    });
     for (const [name, outcome, p, x, y] of told) {
       if (outcome === 2) continue;   // not detected: no cross
       const d = `M${x - 3 * unit},${y}h${6 * unit}M${x},${y - 3 * unit}v${6 * unit}`;
       for (const [stroke, width] of [["#000", 1.7], ["#ffdd33", 1]]) ground.append(part("path", {d, stroke, "stroke-width": width * unit}));
       const right = x < width * 0.7;
-      if (large) ground.append(part("text", {x: x + (right ? 4 : -4) * unit, y: Math.max(y - unit, 5 * unit), fill: "#ffdd33",
-        stroke: "#000", "stroke-width": unit, "paint-order": "stroke", "font-size": 4.6 * unit, "font-weight": 600,
-        "text-anchor": right ? "start" : "end"}, `${name} ${p}%`));
+      if (large) text(`${name} ${p}%`, x + (right ? 4 : -4) * unit, Math.max(y - unit, 5 * unit), 4.6, "#ffdd33", right ? "start" : "end");
     }
     return ground;
   }
