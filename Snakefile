@@ -14,7 +14,22 @@ import sys
 from glob import glob
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+from snakemake.exceptions import WorkflowError
+
 from wsl.profile import head_of, load_profile, method_of
+
+# One `make book` at a time. The system frees this lock when its process ends, however it ends, so whoever gets it may clear the
+# one of Snakemake, which outlives a process that was killed. Jobs and dry runs need none.
+if workflow.is_main_process and not workflow.output_settings.dryrun:
+    ONLY_ONE = FileLock(".snakemake/study.lock", timeout=0)
+    Path(".snakemake").mkdir(exist_ok=True)
+    try:
+        ONLY_ONE.acquire()
+    except Timeout:
+        raise WorkflowError(f"{Path.cwd()}: another `make book` works here; wait until it is done, or stop it first") from None
+    for left in glob(".snakemake/locks/*.lock"):
+        Path(left).unlink()
 
 GIVEN = [entry.partition("=") for entry in getattr(workflow.config_settings, "config_args", None) or []]
 GIVEN = {key: text for key, _, text in GIVEN}  # as typed: Snakemake makes the number 202401 of a folder called 2024_01

@@ -1,6 +1,7 @@
 """From data set to book tables on a few small scenes, and what bad input gets."""
 
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -20,6 +21,7 @@ from wsl.evaluation.evaluate import evaluate_table
 from wsl.evaluation.predictions import ALTERNATIVES
 from wsl.evaluation.runs import read_run
 from wsl.network.engines import has_gpu
+from wsl.network.features import Features
 from wsl.profile import load_profile, profile_names
 from wsl.systems import plan, study
 from wsl.systems.data import make_data
@@ -119,7 +121,8 @@ def test_box_supervised_systems_and_extent(tiny, tmp_path):
     profile, runs = tiny
     profile = replace(profile, proposals=50)
     study.train_systems(profile, [("rcnn", 0), ("object_patches", 0)], runs)
-    folders = study.predict_systems(profile, [("rcnn", 0), ("object_patches", 0), ("weak_sup", 0)], runs, extent=0)
+    folders = study.predict_systems(profile, [("rcnn", 0), ("object_patches", 0)], runs)
+    folders += study.predict_systems(profile, [("weak_sup", 0)], runs, extent=0)
     (regions, manifest), (patches, _), _ = (read_run(folder) for folder in folders)
     assert len(regions) == len(patches) == 8 * 20 and regions["distance"].notna().all()
     first, *later = manifest["training"]["regions"]
@@ -157,6 +160,30 @@ def test_only_heads_that_are_missing_or_of_another_training_are_trained(tiny, tm
     assert trained(replace(profile, learning_rate=0.1, test_scales=(1.0,))) == set()  # testing has its own settings
     monkeypatch.setattr(study, "training_code", lambda: "other code")
     assert trained(replace(profile, learning_rate=0.1)) == {"full_images", "weak_sup"}
+
+
+@pytest.mark.parametrize("name", ["head.safetensors", "training.json", "epochs/001.safetensors"])
+@pytest.mark.parametrize("spoil", [None, lambda b: b"", lambda b: b[:-9], lambda b: b[:-9] + bytes(9), lambda b: b"[" * 9999])
+def test_spoilt_files_of_a_training_are_named_and_not_used(tiny, tmp_path, capsys, name, spoil):
+    profile, runs = tiny
+    folder, features = tmp_path / "seed0", Features(study.trunk_of(profile), profile.dataset("train", runs), profile.canvas)
+    shutil.copytree(runs / "tiny" / profile.trunk / "weak_sup" / "seed0", folder)
+    assert study._is_made(profile, "weak_sup", 0, folder, features)
+    (folder / name).write_bytes(spoil((folder / name).read_bytes())) if spoil else (folder / name).unlink()
+    assert not study._is_made(profile, "weak_sup", 0, folder, features)
+    assert spoil is None or str(folder / name) in capsys.readouterr().err
+    with pytest.raises(StudyError, match=f"{folder / name}: .*with `wsl train`"):
+        study.read_log(folder)
+
+
+def test_a_head_that_is_trained_anew_during_prediction_is_not_named_in_the_manifest(tiny, tmp_path, monkeypatch):
+    profile, runs = tiny
+    (tmp_path / "data").symlink_to(runs / "data")
+    shutil.copytree(runs / "tiny" / profile.trunk / "full_images", tmp_path / "tiny" / profile.trunk / "full_images")
+    log = tmp_path / "tiny" / profile.trunk / "full_images" / "seed0" / "training.json"
+    monkeypatch.setattr(study, "one_pass", lambda *_: log.write_text(json.dumps(json.loads(log.read_text()) | {"losses": []})))
+    with pytest.raises(StudyError, match="was trained anew meanwhile; predict again"):
+        study.predict_systems(profile, [("full_images", 0)], tmp_path)
 
 
 def test_processes_side_by_side_train_the_same_heads(tiny, tmp_path):
@@ -294,6 +321,11 @@ def test_a_system_refuses_each_change_that_it_does_not_honour(method, refused):
                 profiles.check_system(f"{method}@{change}")
         else:
             assert profiles.check_system(f"{method}@{change}")
+
+
+def test_a_change_that_makes_the_input_too_large_is_refused():
+    with pytest.raises(StudyError, match="'weak_sup@test_wide': canvas = 1200 at scale 4 is more than 4096 pixels"):
+        replace(load_profile("voc-sample"), canvas=1200).system_settings("weak_sup@test_wide")
 
 
 @pytest.mark.parametrize("changes", ["mean@lse", "train_s1@s1", "n5@n5", "sgd@adagrad", "n5@test_s1@test_wide"])

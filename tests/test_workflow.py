@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from filelock import FileLock
 
 from wsl.profile import head_of, load_profile
 from wsl.systems import progress
@@ -194,8 +195,22 @@ def test_names_reach_the_shell_as_they_are(tmp_path):
     (tmp_path / "my; data's").mkdir()
     (folder / "mine.toml").write_text("")
     given = ("profiles=mine.toml", "voc_root=~/my; data's", "runs=2024_01; touch pwned")
+    (folder / ".snakemake" / "locks").mkdir(parents=True)  # of a workflow that was killed: its process has gone
+    (folder / ".snakemake" / "locks" / "0.output.lock").write_text("2024_01; touch pwned/data/mine.ready\n")
     snakemake(folder, "--config", *given, "--", "2024_01; touch pwned/data/mine.ready", HOME=str(tmp_path))
     assert (folder / "2024_01; touch pwned" / "data" / "mine.ready").is_file() and not list(tmp_path.rglob("pwned"))
+
+
+def test_a_second_workflow_in_the_folder_is_refused_in_words(dry_run, tmp_path, capfd):
+    from snakemake.cli import main
+
+    (tmp_path / ".snakemake").mkdir()
+    with FileLock(tmp_path / ".snakemake" / "study.lock"):
+        dry_run("-n", "--config", "profiles=", "--", "book")  # changes nothing
+        with pytest.raises(SystemExit) as end:
+            main(["--cores", "1", "--config", "profiles=", "--", "book"])
+    assert end.value.code == 1 and "another `make book` works here; wait until it is done" in capfd.readouterr().err
+    assert not (tmp_path / "book" / "executed").exists()
 
 
 def test_make_passes_settings_on_as_they_are(tmp_path):

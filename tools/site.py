@@ -307,7 +307,7 @@ def main(argv: list[str] | None = None) -> int:
             report = check(args.site, pages, args.require_browser)
             print(f"{report.passed} passed, {report.failed} failed")
             return int(report.failed > 0)
-    except StudyError as error:
+    except (StudyError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0

@@ -15,13 +15,16 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 
-from wsl.data.dataset import BOX_SLACK, Boxes, Dataset, labels_from_boxes
+from wsl.data.dataset import BOX_SLACK, LARGEST_SIDE, Boxes, Dataset, labels_from_boxes
 from wsl.errors import StudyError
+from wsl.files import inside, open_to_read
 
+MOST_LABELS = 200_000_000  # pairs of image and category: about 2 GB with scores; Open Images has 75 million
 _NEEDED = {
     "images": ("id", "file_name", "width", "height"),
     "annotations": ("id", "image_id", "category_id", "bbox"),
@@ -55,7 +58,7 @@ def load(instances: str | Path, images: str | Path | None = None) -> Dataset:
         name=f"scenes (COCO layout) {split[:-6]}" if split in ("trainscenes", "valscenes") else f"COCO {split}",
         classes=tuple(str(c["name"]) for c in categories),
         images=tuple(str(record["id"]) for record in records),
-        files=tuple(folder / record["file_name"] for record in records),
+        files=tuple(inside(folder, record["file_name"], path) for record in records),
         sizes=sizes,
         labels=labels_from_boxes(boxes, len(records), len(categories)),
         boxes=boxes,
@@ -73,7 +76,8 @@ def _open(path: Path):
     from pycocotools.coco import COCO
 
     try:
-        data = json.loads(path.read_bytes())
+        with open_to_read(path) as file:
+            data = json.loads(file.read())
     except FileNotFoundError:
         raise StudyError(f"{path}: no such file; give an instances_<split>.json of COCO") from None
     except OSError as error:
@@ -81,6 +85,7 @@ def _open(path: Path):
     except (ValueError, RecursionError) as error:
         raise StudyError(f"{path}: cut off or not JSON ({error}); download it again") from None
     _check_structure(data, path)
+    _check_bounds(data, path)
     coco = COCO()
     coco.dataset = data
     with contextlib.redirect_stdout(io.StringIO()):
@@ -116,6 +121,22 @@ def _check_structure(data, path: Path) -> None:
                 raise StudyError(
                     f"{path}: annotation {a['id']} has {key} {a[key]!r}, not among the {section}"
                 )
+
+
+def _check_bounds(data: dict, path: Path) -> None:
+    """Refuse numbers that no picture has, and names that no file and no page can have."""
+    for record in data["images"]:
+        for side in ("width", "height"):
+            if isinstance(record.get(side), int | float) and record[side] > LARGEST_SIDE:
+                raise StudyError(f"{path}: image {record['id']} has a {side} of more than {LARGEST_SIDE:,} pixels; correct it")
+    for a in data["annotations"]:
+        if isinstance(a["bbox"], list) and any(isinstance(v, int | float) and abs(v) > 2 * LARGEST_SIDE for v in a["bbox"]):
+            raise StudyError(f"{path}: annotation {a['id']} has a number in its bbox that is no pixel's; correct it")
+    for record, key in [(r, "name") for r in data["categories"]] + [(r, "file_name") for r in data["images"]]:
+        if re.search("[\ud800-\udfff]", str(record[key])):
+            raise StudyError(f"{path}: {key} {record[key]!r} holds half a character (a lone surrogate); write it anew")
+    if (count := len(data["images"]) * len(data["categories"])) > MOST_LABELS:
+        raise StudyError(f"{path}: {count:,} pairs of an image and a category; at most {MOST_LABELS:,} are read")
 
 
 def _sizes(records: list[dict], path: Path) -> np.ndarray:

@@ -16,6 +16,7 @@ import numpy as np
 
 # Official boxes may overshoot the image by a rounding error (COCO: fractions of a pixel; VOC: column 0).
 BOX_SLACK = 1.0
+LARGEST_SIDE = 1_000_000  # pixels along a side of a picture, as an annotation may state them
 
 
 @dataclass(frozen=True)

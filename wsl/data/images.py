@@ -13,8 +13,9 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from wsl.errors import StudyError
+from wsl.files import check_regular
 
-MAX_PIXELS = 300_000_000  # what a format that cannot be decoded at reduced size may hold
+MAX_PIXELS = 200_000_000  # what a format that cannot be decoded at reduced size may hold: 3.3 GiB of memory, drawing included
 _GUARD = Lock()
 
 
@@ -23,6 +24,7 @@ def _open(path: Path) -> Image.Image:
 
     MAX_PIXELS stands in its place. The limit belongs to the process: it is lifted for the opening alone.
     """
+    check_regular(path, "give a picture file")
     with _GUARD:
         limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:

@@ -19,9 +19,10 @@ from pathlib import Path
 
 import numpy as np
 
-from wsl.data.dataset import BOX_SLACK, Boxes, Dataset
+from wsl.data.dataset import BOX_SLACK, LARGEST_SIDE, Boxes, Dataset
 from wsl.data.images import upright_size
 from wsl.errors import StudyError
+from wsl.files import check_regular, inside
 
 CLASSES = (
     "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
@@ -129,6 +130,7 @@ def read_list(path: Path) -> tuple[str, ...]:
     for number, words in _lines(path):
         if len(words) != 1:
             raise StudyError(f"{path}: line {number} reads {' '.join(words)!r}; expected one image id a line")
+        inside(Path("JPEGImages"), words[0], path)
         ids.append(words[0])
     if not ids:
         raise StudyError(f"{path}: lists no image; download the list again")
@@ -170,18 +172,19 @@ class _NoDoctype(ET.TreeBuilder):
 def read_annotation(path: Path) -> Annotation:
     """Parse and check one XML file."""
     try:
+        check_regular(path, "restore the file")
         root = ET.fromstring(path.read_bytes(), ET.XMLParser(target=_NoDoctype()))
     except FileNotFoundError:
         raise StudyError(f"{path}: no such annotation, but the split lists the image; unpack it") from None
     except OSError as error:
         raise StudyError(f"{path}: cannot be read ({error.strerror}); check the file") from None
     except StudyError as error:
-        raise StudyError(f"{path}: {error}") from None
+        raise StudyError(str(error) if str(path) in str(error) else f"{path}: {error}") from None
     except (ET.ParseError, ValueError, LookupError) as error:
         raise StudyError(f"{path}: truncated or not XML ({error}); restore the file") from None
     width, height = (_number(root, f"size/{side}", path) for side in ("width", "height"))
-    if not (width >= 1 and height >= 1):
-        raise StudyError(f"{path}: image size {width:g} x {height:g}; expected positive numbers: correct it")
+    if not (1 <= width <= LARGEST_SIDE and 1 <= height <= LARGEST_SIDE):
+        raise StudyError(f"{path}: image size {width:g} x {height:g}; expected numbers from 1 to {LARGEST_SIDE:,}: correct it")
     annotation = Annotation((int(width), int(height)), [], [], [], [])
     for obj in root.findall("object"):
         name = (obj.findtext("name") or "").strip()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,8 +23,10 @@ import pyarrow.parquet as pq
 
 from wsl.data.dataset import Dataset, box_distance
 from wsl.errors import StudyError
-from wsl.files import whole_file
+from wsl.files import check_regular, sha256, whole_file
 
+MOST_ROWS, MOST_COLUMNS = 20_000_000, 1_000  # all 80 classes of COCO's 41,000 test images have 3.3 million rows
+MOST_BYTES, MOST_FOOTER = 2**30, 2**25  # of a CSV, and of the description at the end of a Parquet file
 NEEDED = ("image", "class", "score", "x", "y")
 
 
@@ -71,6 +74,7 @@ def read(path: str | Path, only_needed: bool = False) -> pd.DataFrame:
     only_needed: read the five needed columns only, whatever the others hold (an outsider's table).
     """
     path = Path(path)
+    check_regular(path, "save the table to a file first")
     wanted = NEEDED if only_needed else tuple(SCHEMA.names)
     try:
         with open(path, "rb") as file:
@@ -80,7 +84,7 @@ def read(path: str | Path, only_needed: bool = False) -> pd.DataFrame:
         table = _read_parquet(path, wanted) if magic == b"PAR1" else _read_csv(path, wanted)
     except FileNotFoundError:
         raise StudyError(f"{path}: no such file; give a CSV or Parquet table of predictions") from None
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
         reason = str(error).splitlines()[0]
         raise StudyError(f"{path}: cannot be read as CSV or Parquet ({reason}); write it again") from None
     columns = {
@@ -92,20 +96,40 @@ def read(path: str | Path, only_needed: bool = False) -> pd.DataFrame:
 
 
 def _read_parquet(path: Path, wanted: tuple[str, ...]) -> pa.Table:
-    with pq.ParquetFile(path) as file:
-        names = file.schema_arrow.names
-        _check_columns(names, path)
-        return file.read(columns=[name for name in wanted if name in names], use_pandas_metadata=False)
+    with open(path, "rb") as file:  # opened here: pyarrow takes no name that is not UTF-8
+        file.seek(-8, os.SEEK_END)
+        _check_bounds(path, footer=int.from_bytes(file.read(4), "little"))
+        with pq.ParquetFile(file) as table:
+            names = table.schema_arrow.names
+            _check_bounds(path, table.metadata.num_rows, len(names))
+            _check_columns(names, path)
+            return table.read(columns=[name for name in wanted if name in names], use_pandas_metadata=False)
 
 
 def _read_csv(path: Path, wanted: tuple[str, ...]) -> pa.Table:
-    with pa.csv.open_csv(path, convert_options=pa.csv.ConvertOptions(check_utf8=False)) as reader:
-        names = reader.schema.names
+    with open(path, "rb") as file:
+        _check_bounds(path, columns=1 + file.readline(2**20).count(b","), size=path.stat().st_size)
+        file.seek(0)
+        with pa.csv.open_csv(file, convert_options=pa.csv.ConvertOptions(check_utf8=False)) as reader:
+            names = reader.schema.names
     _check_columns(names, path)
     text = {name: pa.string() for name in wanted if name in names}  # as text: ids keep their leading zeros
-    return pa.csv.read_csv(
-        path, convert_options=pa.csv.ConvertOptions(column_types=text, include_columns=list(text))
-    )
+    with open(path, "rb") as file:
+        table = pa.csv.read_csv(
+            file, convert_options=pa.csv.ConvertOptions(column_types=text, include_columns=list(text))
+        )
+    _check_bounds(path, table.num_rows)
+    return table
+
+
+def _check_bounds(path: Path | str, rows: int = 0, columns: int = 0, size: int = 0, footer: int = 0) -> None:
+    """Refuse a table that would take more memory than a laptop has. size: bytes of a CSV; footer: of a Parquet's description."""
+    found = {"rows": (rows, MOST_ROWS), "columns": (columns, MOST_COLUMNS)}
+    found |= {"bytes": (size, MOST_BYTES), "bytes that describe it": (footer, MOST_FOOTER)}
+    for what, (value, most) in found.items():
+        if value > most:
+            remedy = f"give the columns {', '.join(NEEDED)} alone, or parts of it"
+            raise StudyError(f"{path}: has {value:,} {what}; at most {most:,} are read: {remedy}")
 
 
 def _check_columns(names: list[str], path: Path | str) -> None:
@@ -201,9 +225,9 @@ def _check_points(xy: np.ndarray, source: str, where) -> None:
         raise StudyError(f"{source}: {where(np.isinf(xy).any(axis=1))} has an infinite x or y; give pixels")
 
 
-def write(df: pd.DataFrame, path: str | Path, manifest: dict | None = None) -> None:
+def write(df: pd.DataFrame, path: str | Path, manifest: dict | None = None) -> str:
     """Validate `df` and write it as Parquet (zstd), columns and types of `SCHEMA`, the manifest in the
-    metadata.
+    metadata; returns the sha256 of the file.
 
     Numbers but the distances become float32: evaluate what `read` gives back, not what was in memory.
     """
@@ -215,6 +239,7 @@ def write(df: pd.DataFrame, path: str | Path, manifest: dict | None = None) -> N
         pq.write_table(table.replace_schema_metadata(metadata), temporary, compression="zstd", compression_level=19,
                        use_dictionary=[name for name in schema.names if name not in SCORES],
                        use_byte_stream_split=[name for name in schema.names if name in SCORES])
+        return sha256(temporary)
 
 
 # ---- table and data set

@@ -67,7 +67,7 @@ def write_page(comparison: Comparison, path: str | Path, data: str = "") -> None
     parts = [to_html(comparison, m, data) for m in comparison.metrics]
     title = html.escape(" against ".join(entry.name for entry in comparison.entries))
     with whole_file(path) as temporary:
-        temporary.write_text(PAGE.format(title=title, body="".join(parts)), encoding="utf8")
+        temporary.write_text(PAGE.format(title=title, body="".join(parts)), encoding="utf8", errors="replace")
 
 
 # ---------------------------------------------------------------- the book's page

@@ -13,8 +13,11 @@ import platform
 import shlex
 import shutil
 import subprocess
+import sys
 import time
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
@@ -23,6 +26,7 @@ from itertools import repeat
 from pathlib import Path
 
 import torch
+from filelock import FileLock, Timeout
 
 import wsl
 from wsl.data.dataset import Dataset
@@ -98,22 +102,48 @@ def train_systems(profile: Profile, targets: list[tuple[str, int]], runs: Path, 
     with Process.join() as process:
         trunk, dataset = trunk_of(profile), profile.dataset("train", runs)
         features = training_features(profile, runs, trunk, dataset, *(system for system, _ in targets))
-        left = [target for target in targets if not (missing and _is_made(profile, *target, folders[target], features))]
-        for system, seed in sorted(left, key=lambda target: target[0] == "rcnn" and process.world > 1):  # fitted by one of them
-            started, out = time.monotonic(), folders[system, seed]
-            if process.rank == 0:  # what lies there is of the head before
-                for path in [*out.glob("*.csv"), *out.glob("evolution.*"), *out.glob("*.json"), *out.glob("*.parquet")]:
-                    path.unlink(missing_ok=True)
-            if system != "rcnn":  # weak_sup keeps its epochs, for Figure 1
-                losses = train(profile, system, seed, features, out, record=system == "weak_sup", process=process)[1]
-                log = {"losses": losses}
-            elif process.rank == 0:
-                log = {"regions": train_rcnn(profile, seed, features, runs, out)}
-            if process.rank == 0:
-                seconds = round(time.monotonic() - started, 1)
-                log |= {"train_seconds": seconds, "n_train": len(dataset), "train_digest": dataset.digest()}
-                _write_json(out / "training.json", log | code | {"code_sha256": training_code()})
+        # R-CNN* last where several processes train: one of them fits it
+        for system, seed in sorted(targets, key=lambda target: target[0] == "rcnn" and process.world > 1):
+            with _only_writer(folders[system, seed], process):
+                if missing and _is_made(profile, system, seed, folders[system, seed], features):
+                    continue
+                started, out = time.monotonic(), folders[system, seed]
+                if process.rank == 0:  # what lies there is of the head before
+                    for path in [*out.glob("*.csv"), *out.glob("evolution.*"), *out.glob("*.json"), *out.glob("*.parquet")]:
+                        path.unlink(missing_ok=True)
+                if system != "rcnn":  # weak_sup keeps its epochs, for Figure 1
+                    losses = train(profile, system, seed, features, out, record=system == "weak_sup", process=process)[1]
+                    log = {"losses": losses}
+                elif process.rank == 0:
+                    log = {"regions": train_rcnn(profile, seed, features, runs, out)}
+                if process.rank == 0:
+                    seconds = round(time.monotonic() - started, 1)
+                    log |= {"train_seconds": seconds, "n_train": len(dataset), "train_digest": dataset.digest()}
+                    heads = [out / "head.safetensors", *sorted(out.glob("epochs/*.safetensors"))]
+                    log |= {"files": {path.relative_to(out).as_posix(): sha256(path) for path in heads}}
+                    _write_json(out / "training.json", log | code | {"code_sha256": training_code()})
     return [folder / "head.safetensors" for folder in folders.values()]
+
+
+@contextmanager
+def _only_writer(out: Path, process: Process) -> Iterator[None]:
+    """One training at a time in the folder of a run: another waits until it is done. Processes of torchrun are one."""
+    if process.rank > 0:
+        yield
+        return
+    out.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(out.with_name(out.name + ".lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        if process.world > 1:  # the others would not wait with this one
+            raise StudyError(f"{out}: another process trains this head; start again when it is done") from None
+        print(f"{out}: another process trains this head; waiting until it is done", file=sys.stderr)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def train_side_by_side(profile: Profile, targets: list[tuple[str, int]], runs: Path, missing: bool, workers: int) -> list[Path]:
@@ -133,10 +163,29 @@ def train_side_by_side(profile: Profile, targets: list[tuple[str, int]], runs: P
 
 def _is_made(profile: Profile, system: str, seed: int, out: Path, features: Features) -> bool:
     """Whether a head is there that this very training gives, by this very code; says so where it is another's."""
-    head, log = out / "head.safetensors", out / "training.json"
-    if not (head.is_file() and log.is_file() and head_is_of(head, identity(profile, system, seed, features))):
+    head = out / "head.safetensors"
+    if not (head.is_file() and (out / "training.json").is_file() and head_is_of(head, identity(profile, system, seed, features))):
         return False
-    return json.loads(log.read_text()).get("code_sha256") == training_code()
+    try:
+        return read_log(out).get("code_sha256") == training_code()
+    except StudyError as error:
+        print(error, file=sys.stderr)
+        return False
+
+
+def read_log(folder: Path) -> dict:
+    """What `train_systems` wrote when a training was done; its files must still be as they were then."""
+    path = folder / "training.json"
+    try:
+        log = json.loads(path.read_bytes())
+        spoilt = [name for name, digest in log.get("files", {}).items() if sha256(folder / name) != digest]
+    except FileNotFoundError as error:
+        raise StudyError(f"{error.filename}: no such file: the training was not finished; take it up with `wsl train`") from None
+    except (OSError, ValueError, AttributeError, RecursionError):
+        raise StudyError(f"{path}: is cut off or spoilt; train again with `wsl train`") from None
+    if spoilt:
+        raise StudyError(f"{folder / spoilt[0]}: is not as the training left it; train again with `wsl train`")
+    return log
 
 
 @one_pool()
@@ -159,7 +208,10 @@ def predict_systems(
     started, code, dataset = time.monotonic(), code_state(), profile.dataset("val", runs)
     features = Features(trunk_of(profile), dataset, profile.canvas)
     heads = dict.fromkeys((scores_of(s), k) for s, k in targets)
-    with_boxes = extent is not None or "rcnn" in dict(heads)
+    logs = {target: read_log(folder(head_of(target[0]), target[1])) for target in heads}
+    if evolve is not None:
+        read_log(folder("weak_sup", evolve))
+    with_boxes = extent is not None or "rcnn" in dict(list(heads))
     proposals = keep_proposals(profile, "val", runs) if with_boxes else None
     readers = {(s, k): _reader(profile, s, folder(head_of(s), k), features, proposals) for s, k in heads}
     epochs = [] if evolve is None else epoch_readers(folder("weak_sup", evolve), features)
@@ -173,6 +225,8 @@ def predict_systems(
         if method_of(system) == "center":
             df = center_prediction(df, dataset)
         about = manifest(profile, system, seed, features.trunk, dataset, folder(head_of(system), seed), code)
+        if about["training"] != _shown(logs[scores_of(system), seed]):
+            raise StudyError(f"{folder(head_of(system), seed)}: was trained anew meanwhile; predict again")
         about["predict_seconds"] = round(seconds / len(tables), 1)
         about["wall_seconds"] = round(about["predict_seconds"] + about["training"]["train_seconds"], 1)
         write_run(folder(system, seed), df, about)
@@ -191,8 +245,7 @@ def _checked_head(profile: Profile, system: str, folder: Path, features: Feature
     head, about = load_classifier(path) if system == "rcnn" else load_head(path)
     check_head(path, about, features.trunk.name, features.trunk.weights_sha256, features.dataset.classes)
     check_settings(path, about, profile, system, about["seed"])
-    if not (folder / "training.json").is_file():
-        raise StudyError(f"{folder / 'training.json'}: no such file: the training was not finished; take it up with `wsl train`")
+    read_log(folder)
     return head.to(features.trunk.device)
 
 
@@ -246,11 +299,16 @@ def manifest(
         "data": {"name": dataset.name, "digest": dataset.digest(), "n_images": len(dataset)},
         "weights_sha256": trunk.weights_sha256,
         "head_sha256": sha256(of_head / "head.safetensors"),
-        "training": json.loads((of_head / "training.json").read_text()),
+        "training": _shown(read_log(of_head)),
         "hardware": hardware(trunk),
         "software": {name: version(name) for name in ("torch", "timm", "openvino", "numpy") if find_spec(name)},
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def _shown(log: dict) -> dict:
+    """What a manifest says of a training."""
+    return {key: value for key, value in log.items() if key != "files"}
 
 
 def _changes(profile: Profile) -> str:
@@ -303,9 +361,10 @@ def record_run(folder: Path, results: Path) -> Path:
     target.mkdir(parents=True, exist_ok=True)
     if about["system"] not in ("weak_sup", "full_images", "center"):
         df = df.drop(columns=list(ALTERNATIVES), errors="ignore")
-    write_run(target, df, about)
     besides = ("evolution.csv", "discovery.csv", "evolution.safetensors", "extent.csv", "extent_samples.csv", *VIEW_FILES)
     for name in besides:
         if (folder / name).is_file():
-            shutil.copyfile(folder / name, target / name)
+            with whole_file(target / name) as temporary:
+                shutil.copyfile(folder / name, temporary)
+    write_run(target, df, about)  # last: its manifest says that all is there
     return target
