@@ -147,6 +147,21 @@ def test_few_images_are_a_reason_only_where_the_paper_s_difference_would_not_sho
     assert told == [False, True, False]
 
 
+def test_an_undecided_claim_says_where_it_holds(tmp_path):
+    """On VOC J hits every object and K none; on four images of COCO each hits half."""
+    for layout, images in (("voc", 60), ("coco", 4)):
+        weak = make_run(tmp_path, f"{layout}-sample", "weak_sup", images=images, quality=5)
+        center = make_run(tmp_path, f"{layout}-sample", "center", images=images, quality=5)
+        for folder, hit in ((weak, True), (center, False)):
+            table = pd.read_parquet(folder / "predictions.parquet")
+            hits = hit if layout == "voc" else (table["image"].astype(int) % 2 == (0 if hit else 1))
+            table["distance"] = np.where((table["label"] > 0) & hits, 0.0, np.inf)
+            write_run(folder, table, read_manifest(folder))
+    one = verdict(tmp_path, "C8")
+    assert one.verdict == claims.UNDECIDED
+    assert one.why.startswith("holds on VOC; COCO: the interval crosses the margin of 10 points")
+
+
 def test_what_is_never_discovered_counts_in_the_share_alone():
     rng = np.random.default_rng(0)
     usual = pd.DataFrame({"image": range(300), "class": "cat", "appearance": "usual", "epoch": rng.integers(0, 3, 300)})

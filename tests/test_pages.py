@@ -116,7 +116,7 @@ def test_sensitivity(root):
     curves = sensitivity.tolerance_curves(column)
     assert list(curves) == ["J. weak supervision", "K. center"]
     assert all(curve.is_monotonic_increasing for curve in curves.values())
-    assert "∞" in figures.as_html(figures.tolerance_curve(curves), "alt")
+    assert "∞" in figures.as_html(figures.tolerance_curves({"sample": curves}), "alt")
     assert ">VOC 2007 sample</a>: J" in sensitivity.order_sentences([column])[0]
     for table in (sensitivity.definitions_table, sensitivity.points_table, sensitivity.labels_table):
         assert "voc-sample-trunk-weak_sup-seed0" in table([column])

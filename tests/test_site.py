@@ -69,6 +69,7 @@ def test_good_site_passes(tmp_path, capsys, without_browser):
         ('<style>@import "https://a.test/x.css";</style>|||', "no style loads from the network"),
         ('<p style="background: url(https://a.test/x.png)">', "no style loads from the network"),
         ("<pre>Traceback (most recent call last):\n  boom</pre>", "the page shows no traceback"),
+        ("<table><tr><td>0.4 (-1.2 to 2)</td><td>−3</td></tr></table>", "have true minus signs (0.4 (-1.2 to 2))"),
         ('<div class="output traceback">NameError</div>', "the page shows no traceback"),
     ],
 )
@@ -117,7 +118,7 @@ def test_browser_can_be_required(tmp_path, capsys, without_browser):
     assert main(["check", str(folder), "--require-browser", "--toc", "none"]) == 2
     assert "apt install chromium" in capsys.readouterr().err
     assert main(["check", str(folder), "--toc", "none"]) == 0
-    assert capsys.readouterr().out.splitlines()[-1] == "5 passed, 0 failed"
+    assert capsys.readouterr().out.splitlines()[-1] == "6 passed, 0 failed"
 
 
 @browser_only
@@ -156,6 +157,8 @@ FAULTS = {
             'screen 1300 pixels wide (div "x" is cut off'),
     "letters": ('<svg role="img" aria-label="x" viewBox="0 0 900 20" style="width: 100%"><text y="12">small</text></svg>',
                 'screen 390 pixels wide (text "small" has '),
+    "overlap": ('<svg role="img" aria-label="x" width="90" height="20"><text y="12">ab</text><text x="5" y="12">cd</text></svg>',
+                'screen 1300 pixels wide (text "cd" lies on another text'),
     "outside": ('<svg role="img" aria-label="x" width="50" height="20"><text y="12">too long</text></svg>',
                 'screen 1920 pixels wide (text "too long" leaves its chart'),
     "alt": ('<img src="data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///ywAAAAAAQABAAACAUwAOw==">', "(image-alt: img"),

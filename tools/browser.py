@@ -33,8 +33,8 @@ KNOWN = (
 READY = """Promise.race([window.MathJax?.startup?.promise, new Promise(done => setTimeout(done, 20_000))]).then(() => {})"""
 WIDTHS = (1920, 1300, 390)  # of the screens on which nothing may be cut off, in pixels
 LEAST = 8  # pixels: letters of a chart below this size cannot be read
-# What of the page's tables, figures and code reaches beyond its box or the screen, and which letters of a chart leave it or are
-# smaller than given; once tables and charts have taken the new width.
+# What of the page's tables, figures and code reaches beyond its box or the screen, and which texts of a chart leave it, lie
+# on one another or have letters smaller than given; once tables and charts have taken the new width.
 CUT = """
 async least => {
   await new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => requestAnimationFrame(done))));
@@ -46,12 +46,18 @@ async least => {
     const hidden = getComputedStyle(part).overflowX !== 'visible' && part.clientWidth > 1 && part.checkVisibility();
     if (hidden && part.scrollWidth > part.clientWidth + 1) found.push(`${name(part)} is cut off`);
   }
-  for (const text of document.querySelectorAll('svg[role] text')) {
-    const box = text.getBoundingClientRect(), frame = text.closest('svg[role]').getBoundingClientRect();
-    if (!box.width || !text.checkVisibility()) continue;
-    if (box.left < frame.left - 1 || box.right > frame.right + 1) found.push(`${name(text)} leaves its chart`);
-    const size = parseFloat(getComputedStyle(text).fontSize) * text.getScreenCTM().a;
-    if (size < least) found.push(`${name(text)} has ${size.toFixed(1)} pixels`);
+  for (const chart of document.querySelectorAll('svg[role]:has(text)')) {
+    if (!chart.checkVisibility()) continue;
+    const frame = chart.getBoundingClientRect(), boxes = [];
+    for (const text of chart.querySelectorAll('text')) {
+      const box = text.getBoundingClientRect(), size = parseFloat(getComputedStyle(text).fontSize) * text.getScreenCTM().a;
+      if (box.left < frame.left - 1 || box.right > frame.right + 1) found.push(`${name(text)} leaves its chart`);
+      if (size < least) found.push(`${name(text)} has ${size.toFixed(1)} pixels`);
+      const shared = (a, b) => Math.min(a.right, b.right) - Math.max(a.left, b.left) > 2
+                            && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > size / 2;
+      if (boxes.some(other => shared(box, other))) found.push(`${name(text)} lies on another text`);
+      boxes.push(box);
+    }
   }
   return found;
 }

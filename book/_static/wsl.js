@@ -33,8 +33,10 @@
     new ResizeObserver(() => {
       if (div.clientWidth === width) return;
       width = div.clientWidth;
-      div.classList.remove("stacked");
-      div.classList.toggle("stacked", table.scrollWidth > width + 1);
+      const wide = () => table.scrollWidth > width + 1;
+      div.classList.remove("tight", "stacked");
+      div.classList.toggle("tight", wide());
+      div.classList.toggle("stacked", wide());
     }).observe(div);
   }
 

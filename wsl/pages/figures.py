@@ -99,7 +99,7 @@ def _svg(figure: Figure, alt: str) -> str:
 @styled
 def timeline(steps):
     """One bar a step of the workflow, from its start to its end. `steps`: see `wsl.findings.speed.steps`."""
-    figure, axis = _panel(7.4, 0.8 + 0.22 * len(steps))
+    figure, axis = _panel(5.0, 0.8 + 0.22 * len(steps))
     ends = (steps["start"] + steps["seconds"]) / 60
     axis.barh(steps["stage"] + ": " + steps["name"], steps["seconds"] / 60, left=steps["start"] / 60, color=WEAK_SUP, zorder=2)
     for row, (end, seconds) in enumerate(zip(ends, steps["seconds"], strict=True)):
@@ -279,36 +279,38 @@ def scatter(classification, localization, named=(), extra=5):
 
 def _room(x: float, y: float, width: float, dots, taken: list, height: float = 3.4) -> tuple[float, float]:
     """Lower left corner of the label's place nearest to its dot that hides no dot and no label, in units of the axes (0..100)."""
-    for away in range(12):
+    for away in range(14):  # far from its dot rather than on it; on other dots rather than far
         for up in (away, -away):
             for left in (x + 1.5 + away / 2, x - 1.5 - width - away / 2):
                 low = y + 2.2 * up - height / 2
                 inside = left > 0 and left + width < 101 and low > -2
                 free = all(left + width < a or a + w < left or low + height < b or b + height < low for a, w, b in taken)
                 hides = any(left < a < left + width and low < b < low + height for a, b in dots)
-                if inside and free and not hides:
+                if inside and free and (not hides or away > 3):
                     taken.append((left, width, low))
                     return left, low
     return x + 1.5, y
 
 
 @styled
-def tolerance_curve(curves, marked=18):
+def tolerance_curves(panels, marked=18):
     """Localization mAP against tolerance in pixels; the last point of a curve is at infinite tolerance.
 
-    `curves`: dict system -> Series by tolerance (float, the last one inf), 0..1.
+    `panels`: dict title -> dict system -> Series by tolerance (float, the last one inf), 0..1.
     """
-    figure, axis = _panel(5.0, 3.1)
-    ends, lines, colours = [], ("-", "--", "-.", ":"), (LOCATION, CENTRE, WEAK_SUP, FULL_IMAGES, _INK)
-    for k, ((name, curve), colour) in enumerate(zip(curves.items(), colours, strict=False)):
-        places = np.arange(len(curve))
-        axis.plot(places, 100 * curve, color=colour, linewidth=1.5, linestyle=lines[k % 4])
-        ends.append((100 * curve.iloc[-1], name, colour))
-        last = len(curve) - 1
-        index = list(curve.index)
-    _end_labels(axis, ends, last, 7)
-    axis.axvline(np.interp(marked, index[:-1], range(last)), color=_INK, linewidth=0.8, linestyle="--")
-    axis.set_xticks(range(len(index)), ["∞" if np.isinf(t) else f"{t:g}" for t in index])
-    axis.set(xlabel="tolerance, pixels", ylabel="localization mAP, %", ylim=(0, 100))
-    axis.grid(axis="y")
-    return figure
+    figures, lines, colours = [], ("-", "--", "-.", ":"), (LOCATION, CENTRE, WEAK_SUP, FULL_IMAGES, _INK)
+    for title, curves in panels.items():
+        figure, axis = _panel(4.6, 3.1)
+        ends = []
+        for k, ((name, curve), colour) in enumerate(zip(curves.items(), colours, strict=False)):
+            axis.plot(range(len(curve)), 100 * curve, color=colour, linewidth=1.5, linestyle=lines[k % 4])
+            ends.append((100 * curve.iloc[-1], name, colour))
+            tolerances = list(curve.index)
+        last = len(tolerances) - 1
+        _end_labels(axis, ends, last, 7)
+        axis.axvline(np.interp(marked, tolerances[:-1], range(last)), color=_INK, linewidth=0.8, linestyle="--")
+        axis.set_xticks(range(last + 1), ["∞" if np.isinf(t) else f"{t:g}" for t in tolerances])
+        axis.set(xlabel="tolerance, pixels", ylabel="localization mAP, %", ylim=(0, 100), title=title)
+        axis.grid(axis="y")
+        figures.append(figure)
+    return figures

@@ -26,7 +26,7 @@ def differences(columns: dict[str, list[Column]], pairs) -> Html:
                 if pair is None or None in (getattr(pair[0], metric), getattr(pair[1], metric)):
                     continue
                 d = difference(*pair, metric)
-                name = f"{tables.LETTERS[a]} − {tables.LETTERS[b]}, {METRICS[metric]}"
+                name = f"{tables.LETTERS[a]} − {tables.LETTERS[b]}" + ("" if "@" in b else f", {METRICS[metric]}")
                 full = f"{METHODS[a]} minus {METHODS[b]}, {METRICS[metric]} mAP, {pair[0].data}; {seeds(d.seeds)}"
                 rows.append(row(name, layout, pair[0].run, (d.value, d.low, d.high), printed, full=full))
                 sources.add(column.source)
@@ -41,7 +41,7 @@ def row(name: str, layout: str, run: Run, values, printed: float = np.nan, margi
 
     values: (value, low, high). printed: the paper's own number (NaN: none). sign: before the name. full: what a pointer shows.
     """
-    where = layout.upper() if run.source == REAL else f"scenes, {layout.upper()}"
+    where = layout.upper() if run.source == REAL else f"{layout.upper()} scenes"
     value, low, high = values
     marks = [Mark(margin, shape=BAR) for margin in margins]
     marks += [Mark(value, low, high, COLOURS[run.source]), Mark(printed, shape=DIAMOND)]

@@ -100,11 +100,11 @@ def _svg(rows: Sequence[Row], alt: str, at: list[float], beside: float) -> str:
         parts.append(f'<rect class="row" x="0" y="{top}" width="100%" height="{height}" fill="transparent"/>')
         parts.append(f'<text {place} y="{write}">{name}</text>')
         parts.append(f'<text x="100%" y="{write}" text-anchor="end">{text}</text>' if text else "")
-        spread = len([mark for mark in row.marks if mark.shape == DOT])
-        for j, mark in enumerate(row.marks):
+        dots = [mark for mark in row.marks if mark.shape == DOT]
+        for mark in row.marks:
             if math.isnan(mark.value):
                 continue
-            y = middle + (5 * (j - (spread - 1) / 2) if mark.shape == DOT else 0)
+            y = middle + (5 * (dots.index(mark) - (len(dots) - 1) / 2) if mark.shape == DOT else 0)
             if not math.isnan(mark.low):
                 parts.append(f'<line x1="{x(mark.low)}" x2="{x(mark.high)}" y1="{y:g}" y2="{y:g}" stroke="{mark.colour}" '
                              f'stroke-width="{1.6 if beside else 2}"/>')  # fmt: skip

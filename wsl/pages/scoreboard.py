@@ -72,7 +72,9 @@ def _evidence(several: tuple[Evidence, ...]) -> str:
     if not several:
         return "<small>no run</small>"
     parts = []
-    for rule, group in itertools.groupby(sorted(several, key=lambda e: not e.decides), key=lambda e: e.rule):
+    order = [e.rule for e in several]
+    several = sorted(several, key=lambda e: (not e.decides, order.index(e.rule)))
+    for rule, group in itertools.groupby(several, key=lambda e: e.rule):
         asked = f": holds if it {rule.where()}" if rule.margins() else ""
         parts.append(f"<i>{html.escape(rule.label + asked)}</i>")
         for e in group:
