@@ -69,7 +69,7 @@
       ground.append(part("image", {href: heat(map, columns, rows), width: columns * cell, height: rows * cell,
         preserveAspectRatio: "none"}));
     }
-    const unit = width / (large ? 160 : 100);
+    const unit = width / (!large ? 100 : innerWidth < 600 ? 120 : 160);   // letters stay legible on a telephone
     const text = (words, x, y, size, fill, anchor) => ground.append(part("text", {x, y, fill, stroke: "#000", "stroke-width": unit,
       "paint-order": "stroke", "font-size": size * unit, "font-weight": 600, "text-anchor": anchor}, words));
     told.forEach(([name, outcome, , , , boxes], k) => {
