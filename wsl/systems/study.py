@@ -46,6 +46,7 @@ from wsl.profile import Profile, check_system, head_of, method_of, scores_of
 from wsl.systems.checkpoint import check_settings, head_is_of, identity
 from wsl.systems.evolve import epoch_readers, write_evolution
 from wsl.systems.extent import ExtentReader, write_extent
+from wsl.systems.gradcam import GradCamReader
 from wsl.systems.predict import HeadReader, Tester, center_prediction, one_pass
 from wsl.systems.proposals import Proposals, keep_proposals
 from wsl.systems.rcnn import RegionClassifier, RegionReader, load_classifier, train_rcnn
@@ -216,7 +217,7 @@ def predict_systems(
     readers = {(s, k): _reader(profile, s, folder(head_of(s), k), features, proposals) for s, k in heads}
     epochs = [] if evolve is None else epoch_readers(folder("weak_sup", evolve), features)
     boxes = [] if extent is None else [_extent_reader(profile, folder("weak_sup", extent), features, proposals)]
-    seen = [] if views is None else [_reader(profile, "weak_sup", folder("weak_sup", views), features, proposals, ViewReader)]
+    seen = [] if views is None else [_view_reader(profile, folder("weak_sup", views), features)]
     one_pass(features, [*boxes, *seen, *readers.values(), *epochs])
     tables = {target: reader.table() for target, reader in readers.items()}
     seconds = time.monotonic() - started
@@ -250,14 +251,24 @@ def _checked_head(profile: Profile, system: str, folder: Path, features: Feature
 
 
 def _reader(
-    profile: Profile, system: str, folder: Path, features: Features, proposals: Proposals | None, kind: type = HeadReader
-) -> HeadReader | RegionReader:
-    """What gives the predictions table of a system, with the head in `folder`; `kind` where the system searches for a point."""
+    profile: Profile, system: str, folder: Path, features: Features, proposals: Proposals | None
+) -> HeadReader | RegionReader | GradCamReader:
+    """What gives the predictions table of a system, with the head in `folder`."""
     head = _checked_head(profile, head_of(system), folder, features)
-    if system == "rcnn":
-        return RegionReader(profile, features, proposals, head)
-    scales = () if method_of(system) == "full_images" else profile.system_settings(system).test_scales
-    return kind(Tester(head, scales), features)
+    match method_of(system):
+        case "rcnn":
+            return RegionReader(profile, features, proposals, head)
+        case "grad_cam" | "grad_cam_plus_plus" | "layer_cam" as method:
+            return GradCamReader(method, head, features)
+        case "cam":
+            return HeadReader(Tester(head, profile.system_settings(system).test_scales, "mean"), features)
+        case "full_images":
+            return HeadReader(Tester(head, ()), features)
+    return HeadReader(Tester(head, profile.system_settings(system).test_scales), features)
+
+
+def _view_reader(profile: Profile, folder: Path, features: Features) -> ViewReader:
+    return ViewReader(Tester(_checked_head(profile, "weak_sup", folder, features), profile.test_scales), features)
 
 
 def _extent_reader(profile: Profile, folder: Path, features: Features, proposals: Proposals) -> ExtentReader:
