@@ -1,10 +1,12 @@
 """Report functions on tiny made-up run folders, with runs missing."""
 
+import itertools
 import re
 
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import REPOSITORY
 from safetensors.numpy import save_file
 
 from wsl.data.photographs import PHOTOGRAPHS
@@ -15,7 +17,7 @@ from wsl.evaluation.detection import SCORINGS
 from wsl.evaluation.runs import GENERATED, REAL, find_runs, write_run
 from wsl.findings import results as report
 from wsl.findings.results import Column
-from wsl.pages import figures, forest, gallery, pictures, tables
+from wsl.pages import figures, forest, gallery, pictures, provenance, tables
 from wsl.pages.show import NOT_ATTEMPTED
 
 TITLES = {"voc-sample": "VOC 2007 sample (real photographs)", "scenes": "scenes, VOC layout"}
@@ -117,7 +119,7 @@ def test_tables_tell_sources_apart_and_link_to_runs(roots):
     for layout in ("voc", "coco"):
         html = tables.table2(columns(roots), layout)
         assert all(f'class="{kind}"' in html for kind in ("src-paper", "src-real", "src-scenes"))
-        assert 'href="runs.html#voc-sample-trunk-weak_sup-seed0"' in html
+        assert 'href="runs.html#voc-sample-trunk-weak_sup"' in html
         assert NOT_ATTEMPTED in html and "VOC 2007 sample, 50 photographs" in html
         heads = re.findall(r'<th [^>]*><span class="head src-(real|scenes)">(.*?)</span></th>', html)
         assert heads and not any("VOC 2012" in text or "COCO 2014" in text for _, text in heads)
@@ -159,14 +161,25 @@ def test_output_is_the_same_every_time(roots):
     assert tables.table2(columns(roots), "voc") == first
 
 
-def test_runs_table_has_one_anchor_a_run_and_escapes(roots):
+def test_runs_are_cards_in_sections_of_their_system(roots):
     make_run(roots / "runs", "voc-sample", "weak_sup")  # made here, although a recorded run exists
     runs = find_runs(roots / "results") + find_runs(roots / "runs")
-    html = tables.runs_table(runs, "runs", "runs")
-    anchors = re.findall(r'<span id="([^"]+)"', html)
-    assert len(anchors) == len(set(anchors)) == 5
-    assert "voc-sample-trunk-weak_sup-seed0-here" in anchors and "scenes-trunk-weak_sup-seed0" in anchors
-    assert "<some>" not in html and "cccccccccccc" in html
+    html = provenance.cards(runs)
+    anchors = re.findall(r' id="([^"]+)"', html)
+    assert len(anchors) == len(set(anchors)) and html.count("<article") == len(runs) == 5
+    assert {"voc-sample-trunk-weak_sup-seed0-here", "voc-sample-trunk-weak_sup-here", "scenes-trunk-weak_sup"} <= set(anchors)
+    assert "<some>" not in html and "c" * 40 in html
+    links = set(re.findall(r'href="([^"]+)" download', html))
+    recorded = [run for run in runs if run.recorded]
+    assert {f"results/{'/'.join(run.folder.parts[-4:])}/{name}" for run in recorded for name in provenance.SHIPPED} == links
+
+
+def test_every_snippet_of_the_runs_page_gives_the_numbers_beside_it(capsys):
+    """All recorded runs: what the page tells a reader to run, run."""
+    for _, own in itertools.groupby(find_runs(REPOSITORY / "results"), tables.group_anchor):
+        runs = list(own)
+        exec(provenance.snippet(runs), {})
+        assert capsys.readouterr().out.split() == [f"{value:.1f}" for value in np.mean(provenance.means(runs), axis=0)], runs
 
 
 def test_evolution_and_discovery(roots):

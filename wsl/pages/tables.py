@@ -44,8 +44,14 @@ def anchor(run: Run) -> str:
     return name if run.recorded == (run.source == REAL) else name + ("-recorded" if run.recorded else "-here")
 
 
+def group_anchor(run: Run) -> str:
+    """Id of the section on the Runs page that holds all seeds of the run's system, and their means."""
+    return anchor(run).replace(f"-seed{run.seed}", "")
+
+
 def href(run: Run) -> str:
-    return f"runs.html#{anchor(run)}"
+    """Where a number leads: to all seeds of the system, since most numbers are means over them."""
+    return f"runs.html#{group_anchor(run)}"
 
 
 def result_link(result: Result) -> str:
@@ -304,59 +310,3 @@ def difference_cell(pair: tuple[Result, Result] | None, metric: str, source: str
     d = difference(*pair, metric)
     title = f"paired 95% interval, seeds {', '.join(map(str, d.seeds))}"
     return Cell(f'<a href="{href(pair[0].run)}">{signed(d.value)}</a><br><small>{interval(d.low, d.high)}</small>', source, title)
-
-
-def runs_table(runs: list[Run], caption: str, name: str) -> Html:
-    """Every run with what made it: data, command, commit, hashes, time, hardware. One anchor a run."""
-    texts = ["run", "data", "command", "commit", "sha256", "time", "machine"]
-    rows = []
-    for run in runs:
-        m = run.manifest
-        data, hardware, software = (m.get(key) or {} for key in ("data", "hardware", "software"))
-        training = m.get("training") or {}
-        made = {_commit(state) for state in (training, m) if "commit" in state}
-        cells = [
-            _lines(data.get("name"), f"{data.get('n_images', '?')} images"),
-            f"<code>{html.escape(str(m.get('command', 'not recorded')))}</code>",
-            _lines(*sorted(made), f"study {m.get('study', '?')}", m.get("created")),
-            _lines(*(f"{what} {_short(digest)}" for what, digest in _digests(m).items())),
-            _duration(m.get("wall_seconds")),
-            _lines(
-                ", ".join(f"{v}" for v in hardware.values()),
-                ", ".join(f"{k} {v}" for k, v in software.items()),
-            ),
-        ]
-        run_name = f"{run.profile}<br>{run.trunk}<br><b>{run.system}</b><br>seed {run.seed}"
-        label = f'<span id="{anchor(run)}">{run_name}</span>'
-        rows.append((label, [Cell(f"<small>{text}</small>", run.source) for text in cells]))
-    return table([[(text, 1, "") for text in texts]], rows, caption, name)
-
-
-def _commit(state: dict) -> str:
-    return _short(state["commit"]) + (" with local changes" if state.get("changed_files") else "")
-
-
-def _lines(*texts) -> str:
-    return "<br>".join(html.escape(str(text)) for text in texts if text)
-
-
-def _digests(manifest: dict) -> dict[str, str | None]:
-    """What can be hashed of a run: its data, its trunk's weights, its head, its table."""
-    return {
-        "data": (manifest.get("data") or {}).get("digest"),
-        "trunk": manifest.get("weights_sha256"),
-        "head": manifest.get("head_sha256"),
-        "table": manifest.get("predictions_sha256"),
-    }
-
-
-def _short(digest) -> str:
-    return str(digest)[:12] if digest else "none"
-
-
-def _duration(seconds) -> str:
-    if not isinstance(seconds, int | float):
-        return "not recorded"
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
-
-
