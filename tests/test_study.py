@@ -275,8 +275,12 @@ def test_systems_and_their_heads():
     assert {profiles.head_of(s) for s in ("center", "weak_sup@test_s1", "weak_sup")} == {"weak_sup"}
     assert profiles.head_of("weak_sup@train_s1") == "weak_sup@train_s1"
     assert profiles.head_of("center@test_s1@n10") == "weak_sup@n10" and profiles.scores_of("center@n10") == "weak_sup@n10"
-    settings = load_profile("voc-sample").system_settings("masked_pool@train_s1@n10")
+    assert profiles.head_of("cam") == "weak_sup@mean" and profiles.head_of("full_images_map@test_s1@n10") == "full_images@n10"
+    profile = load_profile("voc-sample")
+    settings = profile.system_settings("masked_pool@train_s1@n10")
     assert settings.train_scales == (1.0,) and settings.fraction == 0.1
+    assert profile.system_settings("cam") == profile.system_settings("weak_sup@mean@test_s1")
+    assert None in profile.feature_sides(["grad_cam"])
 
 
 @pytest.mark.parametrize("name", ["weak_sup@", "weak_sup@best", "best@n10", "@n10", ""])
@@ -298,7 +302,7 @@ def test_unknown_systems(name):
     ],
 )
 def test_a_system_refuses_each_change_that_it_does_not_honour(method, refused):
-    assert len(profiles.HONOURED) == 7
+    assert len(profiles.HONOURED) == 12
     for change in profiles.CHANGES:
         if change in refused.split():
             with pytest.raises(StudyError, match=f"'{method}@{change}': {method} does not honour @{change}; it honours "):

@@ -46,7 +46,17 @@ HONOURED: dict[str, set[str]] = {
     "object_patches": SEARCH,  # its cells come from different pictures: no neighbours to convolve, nothing to pool
     "rcnn": set(),  # has settings of its own, see wsl/systems/rcnn.py
     "center": SEARCH | {"kernel", "pool"},
+    # methods since the paper; the last three are in wsl/systems/gradcam.py
+    "full_images_map": RECIPE | {"test_scales"},  # the head of FULL IMAGES on every cell
+    "cam": set(),  # Zhou et al. 2016: trained and scored by the mean over cells, at one scale in testing
+    "grad_cam": RECIPE,
+    "grad_cam_plus_plus": RECIPE,
+    "layer_cam": RECIPE,
 }
+# Methods that train no head of their own -> whose they use; and what they set themselves.
+HEADS = {"cam": "weak_sup@mean"}
+HEADS |= dict.fromkeys(("full_images_map", "grad_cam", "grad_cam_plus_plus", "layer_cam"), "full_images")
+FIXED = {"cam": CHANGES["mean"] | CHANGES["test_s1"]}
 
 
 def method_of(system: str) -> str:
@@ -79,8 +89,9 @@ def scores_of(system: str) -> str:
 
 
 def head_of(system: str) -> str:
-    """The system whose trained head `system` uses: testing variants and the centre baseline train nothing."""
-    return "@".join(part for part in scores_of(system).split("@") if not part.startswith("test_"))
+    """The system whose trained head `system` uses: testing variants, the centre baseline and HEADS train nothing."""
+    parts = scores_of(system).split("@")
+    return "@".join(HEADS.get(part, part) for part in parts if not part.startswith("test_"))
 
 
 # ---- profiles
@@ -188,9 +199,10 @@ class Profile:
 
     def system_settings(self, system: str) -> Profile:
         """The profile with the differences that the changes of `weak_sup@<what>` make."""
-        changes = check_system(system).split("@")[1:]
+        method, *changes = check_system(system).split("@")
+        settings = [FIXED.get(method, {}), *(CHANGES[change] for change in changes)]
         try:
-            return replace(self, **{key: value for change in changes for key, value in CHANGES[change].items()})
+            return replace(self, **{key: value for some in settings for key, value in some.items()})
         except ValidationError as error:
             raise StudyError(f"system {system!r}: {in_words(error)}") from None
 
@@ -199,7 +211,7 @@ class Profile:
         sides: set[int | None] = {side_at(1.0, self.canvas)}
         for system in systems:
             scales = self.system_settings(system).train_scales
-            sides |= {None} if method_of(system) == "full_images" else {side_at(s, self.canvas) for s in scales}
+            sides |= {None} if method_of(head_of(system)) == "full_images" else {side_at(s, self.canvas) for s in scales}
         return sorted(sides, key=lambda side: side or 0)
 
     def values(self) -> dict:

@@ -46,6 +46,12 @@ METHODS = {
     "weak_sup@mean": "weak supervision, mean pooling",
     "weak_sup@lse": "weak supervision, log-sum-exp pooling",
     "weak_sup@topk": "weak supervision, mean of the best cells",
+    "full_images_map": "full images, the head on every cell",
+    "full_images_map@test_s1": "full images, the head on every cell at one scale",
+    "cam": "CAM: mean pooling in training and testing",
+    "grad_cam": "Grad-CAM of full images",
+    "grad_cam_plus_plus": "Grad-CAM++ of full images",
+    "layer_cam": "LayerCAM of full images",
 }
 
 

@@ -1,6 +1,7 @@
 """Frozen trunk features of one split: kept on disk where the scales are a grid (D1), else computed as they are asked for.
 
-A side of None stands for FULL IMAGES: the whole picture warped to the trunk's input size, its map averaged to one cell.
+A side of None stands for FULL IMAGES: the whole picture warped to the trunk's input size, its map averaged to one cell. A side
+of 0, WHOLE, is that map before it is averaged.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Side = int | None
+WHOLE = 0
 FORMAT = 3  # of kept features: one more whenever this code gives other numbers, or lays them out in another way
 
 
@@ -68,8 +70,8 @@ def maps_at(
     Rounding them to bfloat16 halves the disk that kept ones take; as it stands here, no path sees other numbers. They come
     as the engine gives them: a bfloat16 tensor, or a float32 array of numbers that bfloat16 holds.
     """
-    if side is None:
-        maps = trunk(whole).mean((2, 3), keepdims=True)
+    if not side:
+        maps = trunk(whole) if side == WHOLE else trunk(whole).mean((2, 3), keepdims=True)
     else:
         maps = trunk(trunk.engine.at_side(canvases, side))
     return to_bfloat16(maps) if isinstance(maps, np.ndarray) else maps.bfloat16()
@@ -103,7 +105,7 @@ class Features:
                 kept = (torch.from_numpy(self.kept[side][self.rows[np.asarray(batch)]]) for side in wanted)
                 yield [maps.view(torch.bfloat16).to(self.trunk.device) for maps in kept]
             return
-        for (canvases, whole), wanted in zip(self.pictures(indices, None in chain(*sides)), sides, strict=True):
+        for (canvases, whole), wanted in zip(self.pictures(indices, not all(chain(*sides))), sides, strict=True):
             yield [self._maps_at(canvases, side, whole) for side in wanted]
 
     def _maps_at(self, canvases: Tensor, side: Side, whole: Tensor) -> Tensor:

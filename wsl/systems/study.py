@@ -45,6 +45,7 @@ from wsl.profile import Profile, check_system, head_of, method_of, scores_of
 from wsl.systems.checkpoint import check_settings, head_is_of, identity
 from wsl.systems.evolve import epoch_readers, write_evolution
 from wsl.systems.extent import ExtentReader, write_extent
+from wsl.systems.gradcam import GradCamReader
 from wsl.systems.predict import HeadReader, Tester, center_prediction, one_pass
 from wsl.systems.proposals import Proposals, keep_proposals
 from wsl.systems.rcnn import RegionClassifier, RegionReader, load_classifier, train_rcnn
@@ -245,13 +246,19 @@ def _checked_head(profile: Profile, system: str, folder: Path, features: Feature
 
 def _reader(
     profile: Profile, system: str, folder: Path, features: Features, proposals: Proposals | None
-) -> HeadReader | RegionReader:
+) -> HeadReader | RegionReader | GradCamReader:
     """What gives the predictions table of a system, with the head in `folder`."""
     head = _checked_head(profile, head_of(system), folder, features)
-    if system == "rcnn":
-        return RegionReader(profile, features, proposals, head)
-    scales = () if method_of(system) == "full_images" else profile.system_settings(system).test_scales
-    return HeadReader(Tester(head, scales), features)
+    match method_of(system):
+        case "rcnn":
+            return RegionReader(profile, features, proposals, head)
+        case "grad_cam" | "grad_cam_plus_plus" | "layer_cam" as method:
+            return GradCamReader(method, head, features)
+        case "cam":
+            return HeadReader(Tester(head, profile.system_settings(system).test_scales, "mean"), features)
+        case "full_images":
+            return HeadReader(Tester(head, ()), features)
+    return HeadReader(Tester(head, profile.system_settings(system).test_scales), features)
 
 
 def _extent_reader(profile: Profile, folder: Path, features: Features, proposals: Proposals) -> ExtentReader:
