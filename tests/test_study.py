@@ -163,7 +163,9 @@ def test_only_heads_that_are_missing_or_of_another_training_are_trained(tiny, tm
 
 
 @pytest.mark.parametrize("name", ["head.safetensors", "training.json", "epochs/001.safetensors"])
-@pytest.mark.parametrize("spoil", [None, lambda b: b"", lambda b: b[:-9], lambda b: b[:-9] + bytes(9), lambda b: b"[" * 9999])
+@pytest.mark.parametrize(
+    "spoil", [None, lambda b: b"", lambda b: b[:-9], lambda b: b"[" * 9999, lambda b: b[:20] + bytes([b[20] ^ 1]) + b[21:]]
+)
 def test_spoilt_files_of_a_training_are_named_and_not_used(tiny, tmp_path, capsys, name, spoil):
     profile, runs = tiny
     folder, features = tmp_path / "seed0", Features(study.trunk_of(profile), profile.dataset("train", runs), profile.canvas)
@@ -181,7 +183,8 @@ def test_a_head_that_is_trained_anew_during_prediction_is_not_named_in_the_manif
     (tmp_path / "data").symlink_to(runs / "data")
     shutil.copytree(runs / "tiny" / profile.trunk / "full_images", tmp_path / "tiny" / profile.trunk / "full_images")
     log = tmp_path / "tiny" / profile.trunk / "full_images" / "seed0" / "training.json"
-    monkeypatch.setattr(study, "one_pass", lambda *_: log.write_text(json.dumps(json.loads(log.read_text()) | {"losses": []})))
+    other = {key: value for key, value in json.loads(log.read_text()).items() if key not in study.CHECKED} | {"losses": []}
+    monkeypatch.setattr(study, "one_pass", lambda *_: log.write_text(json.dumps(other)))
     with pytest.raises(StudyError, match="was trained anew meanwhile; predict again"):
         study.predict_systems(profile, [("full_images", 0)], tmp_path)
 

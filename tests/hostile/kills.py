@@ -25,8 +25,9 @@ def start(folder: Path) -> subprocess.Popen:
 
 
 def left_over(folder: Path) -> list[str]:
-    """What no finished run leaves: part folders of scenes, temporary files."""
-    return [path.name for pattern in (".*.part-*", ".*.tmp", "*.parts") for path in (folder / "runs").rglob(pattern)]
+    """Parts of scenes, features and proposals; the temporary file of any other writer goes after a day."""
+    patterns = (".*.part-*", "*.parts", "features/.*.tmp")
+    return [path.name for pattern in patterns for path in (folder / "runs").rglob(pattern)]
 
 
 def kills(folder: Path, draw: random.Random, count: int) -> Iterator[tuple[str, str]]:

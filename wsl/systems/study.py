@@ -57,6 +57,7 @@ from wsl.systems.views import ViewReader
 COMPUTING = "errors.py files.py profile.py data scenes network evaluation systems".split()
 COMPUTING = [f"wsl/{name}" for name in COMPUTING]
 TRAINING = "errors.py files.py profile.py data network systems".split()  # what a head depends on
+CHECKED = {"files", "log_sha256"}  # what a training log holds for its own sake
 WEIGHT = {"rcnn": 4.0, "full_images": 0.3, "object_patches": 0.5}  # time that training takes, over that of weak_sup
 
 
@@ -122,7 +123,8 @@ def train_systems(profile: Profile, targets: list[tuple[str, int]], runs: Path, 
                     log |= {"train_seconds": seconds, "n_train": len(dataset), "train_digest": dataset.digest()}
                     heads = [out / "head.safetensors", *sorted(out.glob("epochs/*.safetensors"))]
                     log |= {"files": {path.relative_to(out).as_posix(): sha256(path) for path in heads}}
-                    _write_json(out / "training.json", log | code | {"code_sha256": training_code()})
+                    log |= code | {"code_sha256": training_code()}
+                    _write_json(out / "training.json", log | {"log_sha256": _log_digest(log)})
     return [folder / "head.safetensors" for folder in folders.values()]
 
 
@@ -179,10 +181,12 @@ def read_log(folder: Path) -> dict:
     path = folder / "training.json"
     try:
         log = json.loads(path.read_bytes())
+        if CHECKED & set(log) and log["log_sha256"] != _log_digest(log):  # a log of before the checksums has neither
+            raise ValueError
         spoilt = [name for name, digest in log.get("files", {}).items() if sha256(folder / name) != digest]
     except FileNotFoundError as error:
         raise StudyError(f"{error.filename}: no such file: the training was not finished; take it up with `wsl train`") from None
-    except (OSError, ValueError, AttributeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise StudyError(f"{path}: is cut off or spoilt; train again with `wsl train`") from None
     if spoilt:
         raise StudyError(f"{folder / spoilt[0]}: is not as the training left it; train again with `wsl train`")
@@ -319,7 +323,11 @@ def manifest(
 
 def _shown(log: dict) -> dict:
     """What a manifest says of a training."""
-    return {key: value for key, value in log.items() if key != "files"}
+    return {key: value for key, value in log.items() if key not in CHECKED}
+
+
+def _log_digest(log: dict) -> str:
+    return hashlib.sha256(json.dumps({**log, "log_sha256": None}, sort_keys=True).encode()).hexdigest()
 
 
 def _changes(profile: Profile) -> str:
