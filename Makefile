@@ -10,6 +10,7 @@
 #   SNAKE     more options for snakemake, e.g. SNAKE="-n" (plan only) or SNAKE="--workflow-profile cluster/slurm"
 #   GROUPS    what `make bench` measures, of: maps training scoring decoding growth book       default: all
 #   BENCH     options of `make bench`, e.g. BENCH="--photographs FOLDER --images 10000 --out results/bench"
+#   TORTURE   options of `make torture`, e.g. TORTURE="heads kills --seed 3 --kills 10"
 #   PYTHON    the interpreter that .venv is made from, 3.11 or newer   default: python3
 #   VENV      where the environment lies                          default: .venv
 
@@ -20,6 +21,7 @@ CONFIG   ?=
 SNAKE    ?=
 GROUPS   ?=
 BENCH    ?=
+TORTURE  ?= --record book/torture.csv
 PYTHON   ?= python3
 VENV     ?= .venv
 
@@ -50,7 +52,7 @@ SAY       = @echo; echo "The book: $$PWD/_build/html/index.html"
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help book read test bench check pdf plan constraints clean distclean
+.PHONY: help book read test torture bench check pdf plan constraints clean distclean
 
 help:            ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -76,14 +78,17 @@ test: $(INSTALLED)   ## lint and tests
 	WSL_ARITHMETIC=float32 $(BIN)/pytest -q $(BOTH_WAYS)
 	WSL_ARITHMETIC=bfloat16 $(BIN)/pytest -q $(BOTH_WAYS)
 
+torture: $(INSTALLED)  ## hostile inputs, spoilt files, kills at random moments, traces of system calls; about an hour
+	@PYTHONPATH=tests:. $(BIN)/python -m hostile $(TORTURE)
+
 bench: $(COMPARED)   ## how fast: against other ways to do the same; some ten minutes, nothing else should run
 	@$(BIN)/python -m benchmarks $(GROUPS) $(if $(SMALL_SET),--small) $(BENCH)
 
 check: $(INSTALLED)  ## prove that the built site opens offline, without errors, with every link whole
 	$(BIN)/python -m tools.site check _build/html
 
-pdf: $(INSTALLED)    ## the book as one PDF (needs chromium)
-	$(BIN)/python -m tools.site pdf _build/book.pdf
+pdf: $(INSTALLED)    ## the book as one PDF, linked from the built site (needs chromium)
+	$(BIN)/python -m tools.site pdf
 
 plan: $(INSTALLED)   ## what `make book` would do, and what it would take
 	@$(PLAN)

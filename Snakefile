@@ -14,7 +14,22 @@ import sys
 from glob import glob
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+from snakemake.exceptions import WorkflowError
+
 from wsl.profile import head_of, load_profile, method_of
+
+# One `make book` at a time. The system frees this lock when its process ends, however it ends, so whoever gets it may clear the
+# one of Snakemake, which outlives a process that was killed. Jobs and dry runs need none.
+if workflow.is_main_process and not workflow.output_settings.dryrun:
+    ONLY_ONE = FileLock(".snakemake/study.lock", timeout=0)
+    Path(".snakemake").mkdir(exist_ok=True)
+    try:
+        ONLY_ONE.acquire()
+    except Timeout:
+        raise WorkflowError(f"{Path.cwd()}: another `make book` works here; wait until it is done, or stop it first") from None
+    for left in glob(".snakemake/locks/*.lock"):
+        Path(left).unlink()
 
 GIVEN = [entry.partition("=") for entry in getattr(workflow.config_settings, "config_args", None) or []]
 GIVEN = {key: text for key, _, text in GIVEN}  # as typed: Snakemake makes the number 202401 of a folder called 2024_01
@@ -100,7 +115,7 @@ def besides(profile):
     """What the first weak_sup serves besides its table: option of `wsl predict` -> the file that it writes."""
     if "weak_sup" not in profile.systems:
         return {}
-    return {"evolve": "evolution.csv"} | ({"extent": "extent.csv"} if needs_proposals(profile) else {})
+    return {"evolve": "evolution.csv", "views": "views.parquet"} | ({"extent": "extent.csv"} if needs_proposals(profile) else {})
 
 
 def predicted(name):
@@ -118,6 +133,13 @@ def words(targets):
 SHARES = {name: shared_out(profile) for name, profile in PROFILES.items()}
 ALL_RUNS = [path for name in NAMES for path in predicted(name)]
 COMPUTING = code("data", "network", "systems")
+
+
+def steps(name):
+    """Where Snakemake keeps time and memory of a job, for the page *Runs* and `make bench`."""
+    return f"{RUNS}/steps/{name}.tsv"
+
+
 DONE = f"{PYTHON} -m wsl.systems.progress {shlex.quote(str(RUNS))}"  # says what is done and what comes next
 
 
@@ -152,6 +174,8 @@ rule data:
         lambda w: code("scenes") if PROFILES[w.profile].generate else [],
     output:
         touch(f"{RUNS}/data/{{profile}}.ready"),
+    benchmark:
+        steps("data/{profile}")
     params:
         options=on_data,
         settings=settings("generate", "layout", "year", "train", "val"),
@@ -169,6 +193,8 @@ rule features:
         code("data", "network"),
     output:
         touch(f"{RUNS}/{{profile}}/{{trunk}}/features.ready"),
+    benchmark:
+        steps("features/{profile} {trunk}")
     params:
         options=on_trunk,
         settings=settings("canvas", "cache_features"),
@@ -188,6 +214,8 @@ rule proposals:
         "wsl/systems/proposals.py",
     output:
         touch(f"{RUNS}/{{profile}}/proposals.ready"),
+    benchmark:
+        steps("proposals/{profile}")
     params:
         options=on_data,
         settings=settings("proposal_side", "proposals"),
@@ -210,6 +238,8 @@ rule train:
         COMPUTING,
     output:
         touch(f"{RUNS}/{{profile}}/{{trunk}}/heads{{part}}.ready"),
+    benchmark:
+        steps("train/{profile} {trunk} {part}")
     params:
         options=on_trunk,
         heads=lambda w: words(share(w)),
@@ -238,6 +268,8 @@ for name in NAMES:  # one pass of the trunk over a profile's evaluation images s
             code("evaluation"),
         output:
             predicted(name),
+        benchmark:
+            steps(f"predict/{name} {PROFILES[name].trunk}")
         params:
             options=options(name),
             besides=shlex.join(f"--{option}={PROFILES[name].seeds[0]}" for option in besides(PROFILES[name])),
@@ -277,6 +309,8 @@ rule notebook:
         glob("results/**/*.*", recursive=True),
     output:
         "book/executed/{page}.ipynb",
+    benchmark:
+        steps("pages/{page}")
     params:
         shown=lambda w: shlex.join(SHOWN) if w.page in OF_RUNS else "",
     threads: 1
@@ -287,6 +321,15 @@ rule notebook:
         " && {DONE} {BUILT} pages {PARTS}"
 
 
+use rule notebook as long_notebook with:  # first, or the last of them runs alone in the end
+    output:
+        "book/executed/{page,method|photographs|table2}.ipynb",
+    priority: 1
+
+
+ruleorder: long_notebook > notebook
+
+
 rule book:
     input:
         expand("book/executed/{page}.ipynb", page=PAGES),
@@ -295,6 +338,8 @@ rule book:
         glob("tools/*.py"),
     output:
         "_build/html/index.html",
+    benchmark:
+        steps("site/book")
     resources:
         **needs(4, 1),
     shell:

@@ -28,6 +28,7 @@ RECIPES = {
     "no dropout": {"dropout": 0.0},
     "dropout 0.5, as in the script": {"dropout": 0.5},
     "half the epochs": {"epochs": 10},
+    "twice the epochs": {"epochs": 40},
     "initial gains 1 and 1, the script's": {"gains": (1.0, 1.0)},
     "hidden 2048, as in the script": {"hidden": 2048},
     "learning rate 3e-4": {"learning_rate": 3e-4},
@@ -42,14 +43,15 @@ def main() -> None:
     p.add_argument("profile")
     p.add_argument("--root")
     p.add_argument("--runs", type=Path, default=Path("runs"))
+    p.add_argument("--only", nargs="+", choices=RECIPES, default=list(RECIPES), metavar="RECIPE", help="which (default: all)")
     args = p.parse_args()
     profile = load_profile(args.profile, root=args.root)
     features = training_features(profile, args.runs, trunk_of(profile), profile.dataset("train", args.runs))
     order = np.random.default_rng(1).permutation(len(features.dataset))
     cut = len(order) // 5
     held_out, rest = features.subset(np.sort(order[:cut])), features.subset(np.sort(order[cut:]))
-    for name, changes in RECIPES.items():
-        recipe = replace(profile, **changes)
+    for name in args.only:
+        recipe = replace(profile, **RECIPES[name])
         values = []
         start = time.perf_counter()
         for system in ("full_images", "weak_sup"):

@@ -14,6 +14,13 @@ from wsl.data import voc
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
+# what the file of a head of three classes says of it
+HEAD = {
+    "classes": ["a", "b", "c"], "trunk": "t", "weights_sha256": "w", "system": "weak_sup", "seed": 0, "canvas": 64,
+    "test_scales": [1.0], "trained_on": "nothing", "identity": {},
+}  # fmt: skip
+
+
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory) -> None:
     """The network's cache (wsl/cache.py) of one run of the tests, not the user's."""

@@ -45,7 +45,7 @@ def bare(folder, *words: str) -> subprocess.CompletedProcess:
 
 
 def test_a_table_is_evaluated_and_compared_and_a_data_set_checked(voc_root, tmp_path):
-    assert {"torch", "matplotlib", "pydantic"} < beyond_base()
+    assert {"torch", "matplotlib", "safetensors"} < beyond_base()
     rows = [f"{image},{name},{k},5,5" for k, image in enumerate(VOC_IMAGES) for name in ("dog", "cat")]
     for name in ("mine.csv", "theirs.csv"):
         (tmp_path / name).write_text("\n".join(["image,class,score,x,y", *rows]))

@@ -1,7 +1,7 @@
 """`make bench`: what can be held without timing anything. Sides do the same work, bars find them, tables read back."""
 
 import importlib
-import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -86,14 +86,15 @@ def test_a_side_that_dies_or_does_not_end_leaves_a_note(monkeypatch):
     assert "not done after 0 s" in bench.measure("book", 0, side | {"limit": 0.01}, Options(""))["note"]
 
 
-def test_snakemakes_records_become_the_stages_of_the_book(tmp_path, monkeypatch, capsys):
-    """Two files of one job count once, jobs side by side count once in time; rows of other groups stay."""
-    folder = tmp_path / ".snakemake" / "metadata"
-    folder.mkdir(parents=True)
-    jobs = [("train", 1, 0, 10), ("train", 1, 0.5, 10), ("train", 2, 5, 12), ("data", 3, 20, 21)]
-    for number, (rule, job, start, end) in enumerate(jobs):
-        (folder / str(number)).write_text(json.dumps({"rule": rule, "job_hash": job, "starttime": start, "endtime": end}))
-    (folder / "open").write_text(json.dumps({"rule": "data", "job_hash": 4, "starttime": 3, "endtime": None, "incomplete": True}))
+def test_the_steps_of_the_workflow_become_the_stages_of_the_book(tmp_path, monkeypatch, capsys):
+    """Jobs side by side count once in time; rows of other groups stay."""
+    for name, start, end in ("train/a 0", 0, 10), ("train/a 1", 5, 12), ("data/a", 20, 21):
+        file = tmp_path / "runs" / "steps" / f"{name}.tsv"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"s\tmax_rss\n{end - start}\t-\n")
+        os.utime(file, (end, end))
+    read = speed.steps(tmp_path / "runs")
+    assert read["start"].tolist() == [0, 5, 20] and read["memory_mib"].isna().all()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     ask = bench.ask

@@ -145,9 +145,11 @@ def test_own_run_is_judged_without_the_data(tiny, capsys, tmp_path):
     assert {"ap_low", "location_ap_high"} <= set(centre) and centre["ap"].iloc[-1] != frame["ap"].iloc[-1]
     with pytest.raises(StudyError, match="once each"):
         evaluate.evaluate_table(table.iloc[1:])
-    (run / "predictions.parquet").write_bytes((run / "predictions.parquet").read_bytes()[:-9])
-    with pytest.raises(StudyError, match="cannot be read"):
-        runs.read_run(run)
+    content = (run / "predictions.parquet").read_bytes()
+    for spoilt in (b"", content[:-9], content[:999] + bytes([content[999] ^ 1]) + content[1000:]):
+        (run / "predictions.parquet").write_bytes(spoilt)
+        with pytest.raises(StudyError, match="predictions.parquet: is not the table that manifest.json was written for"):
+            runs.read_run(run)
     with pytest.raises(StudyError, match="two rows"):
         predictions.write(pd.concat([df, df]), tmp_path / "never.parquet")
     assert not list(tmp_path.glob("*never*"))

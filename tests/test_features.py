@@ -133,6 +133,27 @@ def test_what_a_dead_writer_left_is_neither_used_nor_kept(features, tmp_path):
     assert sorted(path.name for path in folder.iterdir()) == ["32.npy", "48.npy", "features.json"]
 
 
+SPOILT = {
+    "gone": lambda path, content: path.unlink(),
+    "empty": lambda path, content: path.write_bytes(b""),
+    "cut": lambda path, content: path.write_bytes(content[:-70]),
+    "zeroed": lambda path, content: path.write_bytes(bytes(len(content))),
+    "a byte": lambda path, content: path.write_bytes(content[:-40] + bytes([content[-40] ^ 1]) + content[-39:]),
+}
+
+
+@pytest.mark.parametrize("how", SPOILT)
+def test_spoilt_features_are_named_and_made_again(features, tmp_path, capsys, how):
+    features.keep(tmp_path / "features", [32, 48], progress=False)
+    path = tmp_path / "features" / "48.npy"
+    content = path.read_bytes()
+    SPOILT[how](path, content)
+    features.trunk.engine.sides.clear()
+    features.keep(tmp_path / "features", [32, 48], progress=False)
+    assert set(features.trunk.engine.sides) == {48} and path.read_bytes() == content
+    assert capsys.readouterr().err == ("" if how == "gone" else f"{path}: is cut off or spoilt; it is made again\n")
+
+
 def test_a_full_disk_is_an_error_in_words(features, tmp_path):
     limit, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (2000, hard))  # no file may grow longer: writing fails as on a full disk

@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-BOTTOM = {"errors", "files", "cache"}
+BOTTOM = {"errors", "files", "cache", "schema"}
 # Folder or module of wsl, or tools -> what of wsl it may import besides itself. data -> network -> systems;
 # data -> evaluation -> findings -> pages; cli on top
 MAY_IMPORT = {
     "errors": set(),
     "files": {"errors"},
-    "cache": {"files"},
+    "schema": {"errors"},
+    "cache": {"errors", "files"},
     "profile": BOTTOM | {"data"},
     "data": BOTTOM,
     "scenes": BOTTOM | {"data"},

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from conftest import HEAD
 
 from wsl.errors import StudyError
 from wsl.network.heads import ArrayHead, check_head, read_head
@@ -77,7 +78,7 @@ def test_a_head_on_arrays_scores_as_the_head_does(tmp_path, monkeypatch, arithme
     head, features = Adaptation(64, 3, hidden=32), torch.rand(2, 64, 5, 7).bfloat16()
     head.mean.copy_(torch.rand(64, 1, 1))
     head.std.copy_(0.5 + torch.rand(64, 1, 1))
-    save_head(tmp_path / "head.safetensors", head, {"classes": ["a", "b", "c"]})
+    save_head(tmp_path / "head.safetensors", head, HEAD)
     expected = load_head(tmp_path / "head.safetensors")[0].score_maps(features)
     on_arrays = ArrayHead(read_head(tmp_path / "head.safetensors")[0])
     for form in (features, features.float().numpy()):
@@ -100,11 +101,10 @@ def test_pooling_lies_between_mean_and_max():
 def test_head_file_round_trip_and_refusals(tmp_path, setting):
     head = setting[0]
     path = tmp_path / "head.safetensors"
-    about = {"classes": ["a", "b", "c"], "trunk": "t", "weights_sha256": "w"}
-    save_head(path, head, about)
+    save_head(path, head, HEAD)
     again, read = load_head(path)
-    assert read == about
-    save_head(tmp_path / "again.safetensors", head, about)
+    assert read == HEAD | {"test_scales": (1.0,)}
+    save_head(tmp_path / "again.safetensors", head, HEAD)
     assert path.read_bytes() == (tmp_path / "again.safetensors").read_bytes()  # a manifest's hash names the head
     np.testing.assert_allclose(again.ca.weight.detach(), head.ca.weight.detach(), atol=1e-3)
     check_head(path, read, "t", "w", ("a", "b", "c"))

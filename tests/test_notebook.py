@@ -75,8 +75,10 @@ def test_another_kernel_of_the_same_name_is_not_used(tmp_path, monkeypatch):
     (kernel / "kernel.json").write_text(json.dumps(spec))
     monkeypatch.setenv("JUPYTER_PATH", str(kernel.parents[1]))
     target = tmp_path / "out.ipynb"
-    run(write(tmp_path / "a.ipynb", PARAMETERS, "import sys\nprint(sys.executable)"), target, {})
-    assert nbformat.read(target, as_version=4).cells[1].outputs[0].text == f"{sys.executable}\n"
+    ports = "import psutil\nprint(psutil.Process().net_connections('inet'))"  # not one, not even on the loopback
+    run(write(tmp_path / "a.ipynb", PARAMETERS, "import sys\nprint(sys.executable)", ports), target, {})
+    said = [cell.outputs[0].text for cell in nbformat.read(target, as_version=4).cells[1:3]]
+    assert said == [f"{sys.executable}\n", "[]\n"]
 
 
 def test_temporary_folder_with_a_long_name(tmp_path, monkeypatch):

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from conftest import HEAD
 
 from wsl.data.dataset import Boxes, Dataset
 from wsl.data.geometry import Grid
@@ -66,11 +67,16 @@ def test_proposals_go_on_where_they_stopped(tmp_path, monkeypatch, squares):
     np.testing.assert_allclose(found[2], selective_search(squares, profile.proposal_side), atol=1e-4)
     keep_proposals(profile, "val", tmp_path, progress=False)
     assert len(read) == 4 and [p.name for p in (tmp_path / "scenes-small" / "proposals").glob("*.*s*")] == ["val.safetensors"]
+    path = tmp_path / "scenes-small" / "proposals" / "val.safetensors"
+    content = path.read_bytes()
+    path.write_bytes(content[:-8] + bytes(4) + content[-4:])  # spoilt: made anew
+    keep_proposals(profile, "val", tmp_path, progress=False)
+    assert len(read) == 7 and path.read_bytes() == content
     keep_proposals(replace(profile, proposals=2), "val", tmp_path, progress=False)  # another setting: made anew
-    assert len(read) == 7
+    assert len(read) == 10
     pictures.append("one replaced")
     keep_proposals(replace(profile, proposals=2), "val", tmp_path, progress=False)
-    assert len(read) == 10
+    assert len(read) == 13
 
 
 @pytest.mark.parametrize("grid", [1, 2, 3])
@@ -132,9 +138,9 @@ def test_classifier_finds_coloured_squares(tmp_path):
     assert (df["distance"][df["label"] > 0] == 0).all()
     present, absent = (df["score"][df["label"] == v] for v in (1, -1))
     assert present.min() > absent.max()
-    rcnn.save_classifier(tmp_path / "head.safetensors", classifier, {"classes": ["a", "b"]})
+    rcnn.save_classifier(tmp_path / "head.safetensors", classifier, HEAD | {"classes": ["a", "b"]})
     loaded, about = rcnn.load_classifier(tmp_path / "head.safetensors")
-    assert about == {"classes": ["a", "b"]}
+    assert about["classes"] == ["a", "b"]
     torch.testing.assert_close(loaded.weight, classifier.weight, rtol=2e-3, atol=1e-3)
 
 

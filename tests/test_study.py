@@ -1,6 +1,7 @@
 """From data set to book tables on a few small scenes, and what bad input gets."""
 
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -15,10 +16,12 @@ from PIL import Image
 from wsl import profile as profiles
 from wsl.cli.main import main
 from wsl.errors import StudyError
+from wsl.evaluation import views
 from wsl.evaluation.evaluate import evaluate_table
 from wsl.evaluation.predictions import ALTERNATIVES
 from wsl.evaluation.runs import read_run
 from wsl.network.engines import has_gpu
+from wsl.network.features import Features
 from wsl.profile import load_profile, profile_names
 from wsl.systems import plan, study
 from wsl.systems.data import make_data
@@ -68,7 +71,7 @@ def test_predictions_manifest_and_recording(tiny, tmp_path):
     study.predict_systems(profile, targets[:1], runs)
     assert (folders[0] / "predictions.parquet").read_bytes() == before  # the same run, the same bytes
     recorded = study.record_run(folders[0], tmp_path)
-    assert sorted(p.name for p in recorded.iterdir()) == ["manifest.json", "predictions.parquet"]
+    assert {"manifest.json", "predictions.parquet"} == {p.name for p in recorded.iterdir()}
     pd.testing.assert_frame_equal(read_run(recorded)[0], weak)
     less, manifest = read_run(study.record_run(folders[2], tmp_path))  # an ablation: without the alternatives
     assert set(weak) - set(less) == set(ALTERNATIVES) and manifest["system"] == "weak_sup@test_s1"
@@ -93,6 +96,24 @@ def test_evolution_over_training(tiny):
     assert set(found["appearance"].dropna()) <= {"usual", "unusual"} and found["epoch"].max() <= 2
 
 
+def test_views_hold_boxes_and_maps_of_what_is_present_or_detected(tiny, tmp_path):
+    profile, runs = tiny
+    (folder,) = study.predict_systems(profile, [("weak_sup", 0)], runs, views=0)
+    recorded = study.record_run(folder, tmp_path)
+    found, table, dataset = views.read(recorded), read_run(recorded)[0], profile.dataset("val", runs)
+    wanted = table[(table["label"] >= 0) | (table["score"] > 0)]
+    assert set(found.views.index) == set(wanted[["image", "class"]].itertuples(index=False, name=None))
+    assert found.pictures[["width", "height"]].to_numpy().tolist() == dataset.sizes.tolist()
+    image, name = wanted[wanted["label"] > 0][["image", "class"]].iloc[0]
+    own = (dataset.boxes.image == dataset.images.index(image)) & (dataset.boxes.cls == dataset.classes.index(name))
+    assert np.allclose(found.boxes(image, [name]), dataset.boxes.xyxy[own], atol=1e-3)
+    cells = found.probabilities(image, name)
+    assert cells.shape[0] == cells.shape[1] and cells.max() > cells.min()
+    (folder / "manifest.json").write_text(json.dumps({"head_sha256": "another"}))
+    with pytest.raises(StudyError, match="pictures.parquet: is of another head than manifest.json"):
+        views.read(folder)
+
+
 def test_box_supervised_systems_and_extent(tiny, tmp_path):
     from wsl.evaluation.detection import REPORTED, SCORINGS
     from wsl.systems.extent import IOUS
@@ -100,7 +121,8 @@ def test_box_supervised_systems_and_extent(tiny, tmp_path):
     profile, runs = tiny
     profile = replace(profile, proposals=50)
     study.train_systems(profile, [("rcnn", 0), ("object_patches", 0)], runs)
-    folders = study.predict_systems(profile, [("rcnn", 0), ("object_patches", 0), ("weak_sup", 0)], runs, extent=0)
+    folders = study.predict_systems(profile, [("rcnn", 0), ("object_patches", 0)], runs)
+    folders += study.predict_systems(profile, [("weak_sup", 0)], runs, extent=0)
     (regions, manifest), (patches, _), _ = (read_run(folder) for folder in folders)
     assert len(regions) == len(patches) == 8 * 20 and regions["distance"].notna().all()
     first, *later = manifest["training"]["regions"]
@@ -138,6 +160,33 @@ def test_only_heads_that_are_missing_or_of_another_training_are_trained(tiny, tm
     assert trained(replace(profile, learning_rate=0.1, test_scales=(1.0,))) == set()  # testing has its own settings
     monkeypatch.setattr(study, "training_code", lambda: "other code")
     assert trained(replace(profile, learning_rate=0.1)) == {"full_images", "weak_sup"}
+
+
+@pytest.mark.parametrize("name", ["head.safetensors", "training.json", "epochs/001.safetensors"])
+@pytest.mark.parametrize(
+    "spoil", [None, lambda b: b"", lambda b: b[:-9], lambda b: b"[" * 9999, lambda b: b[:20] + bytes([b[20] ^ 1]) + b[21:]]
+)
+def test_spoilt_files_of_a_training_are_named_and_not_used(tiny, tmp_path, capsys, name, spoil):
+    profile, runs = tiny
+    folder, features = tmp_path / "seed0", Features(study.trunk_of(profile), profile.dataset("train", runs), profile.canvas)
+    shutil.copytree(runs / "tiny" / profile.trunk / "weak_sup" / "seed0", folder)
+    assert study._is_made(profile, "weak_sup", 0, folder, features)
+    (folder / name).write_bytes(spoil((folder / name).read_bytes())) if spoil else (folder / name).unlink()
+    assert not study._is_made(profile, "weak_sup", 0, folder, features)
+    assert spoil is None or str(folder / name) in capsys.readouterr().err
+    with pytest.raises(StudyError, match=f"{folder / name}: .*with `wsl train`"):
+        study.read_log(folder)
+
+
+def test_a_head_that_is_trained_anew_during_prediction_is_not_named_in_the_manifest(tiny, tmp_path, monkeypatch):
+    profile, runs = tiny
+    (tmp_path / "data").symlink_to(runs / "data")
+    shutil.copytree(runs / "tiny" / profile.trunk / "full_images", tmp_path / "tiny" / profile.trunk / "full_images")
+    log = tmp_path / "tiny" / profile.trunk / "full_images" / "seed0" / "training.json"
+    other = {key: value for key, value in json.loads(log.read_text()).items() if key not in study.CHECKED} | {"losses": []}
+    monkeypatch.setattr(study, "one_pass", lambda *_: log.write_text(json.dumps(other)))
+    with pytest.raises(StudyError, match="was trained anew meanwhile; predict again"):
+        study.predict_systems(profile, [("full_images", 0)], tmp_path)
 
 
 def test_processes_side_by_side_train_the_same_heads(tiny, tmp_path):
@@ -245,8 +294,12 @@ def test_systems_and_their_heads():
     assert {profiles.head_of(s) for s in ("center", "weak_sup@test_s1", "weak_sup")} == {"weak_sup"}
     assert profiles.head_of("weak_sup@train_s1") == "weak_sup@train_s1"
     assert profiles.head_of("center@test_s1@n10") == "weak_sup@n10" and profiles.scores_of("center@n10") == "weak_sup@n10"
-    settings = load_profile("voc-sample").system_settings("masked_pool@train_s1@n10")
+    assert profiles.head_of("cam") == "weak_sup@mean" and profiles.head_of("full_images_map@test_s1@n10") == "full_images@n10"
+    profile = load_profile("voc-sample")
+    settings = profile.system_settings("masked_pool@train_s1@n10")
     assert settings.train_scales == (1.0,) and settings.fraction == 0.1
+    assert profile.system_settings("cam") == profile.system_settings("weak_sup@mean@test_s1")
+    assert None in profile.feature_sides(["grad_cam"])
 
 
 @pytest.mark.parametrize("name", ["weak_sup@", "weak_sup@best", "best@n10", "@n10", ""])
@@ -268,13 +321,18 @@ def test_unknown_systems(name):
     ],
 )
 def test_a_system_refuses_each_change_that_it_does_not_honour(method, refused):
-    assert len(profiles.HONOURED) == 7
+    assert len(profiles.HONOURED) == 12
     for change in profiles.CHANGES:
         if change in refused.split():
             with pytest.raises(StudyError, match=f"'{method}@{change}': {method} does not honour @{change}; it honours "):
                 profiles.check_system(f"{method}@{change}")
         else:
             assert profiles.check_system(f"{method}@{change}")
+
+
+def test_a_change_that_makes_the_input_too_large_is_refused():
+    with pytest.raises(StudyError, match="'weak_sup@test_wide': canvas = 1200 at scale 4 is more than 4096 pixels"):
+        replace(load_profile("voc-sample"), canvas=1200).system_settings("weak_sup@test_wide")
 
 
 @pytest.mark.parametrize("changes", ["mean@lse", "train_s1@s1", "n5@n5", "sgd@adagrad", "n5@test_s1@test_wide"])

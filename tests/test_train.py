@@ -127,12 +127,13 @@ def test_a_checkpoint_that_cannot_be_read_starts_afresh(tmp_path, features, inte
     interrupt(tmp_path / "out")
     path = tmp_path / "out" / "checkpoint.pt"
     good = path.read_bytes()
-    for content in (good[: len(good) // 2], b"", b"something else", {"about": {"seed": 0}, "epoch": 1}):
+    zeroed = good[:-5000] + bytes(1000) + good[-4000:]
+    for content in (good[: len(good) // 2], zeroed, b"", b"something else", {"about": {"seed": 0}, "epoch": 1}):
         torch.save(content, path) if isinstance(content, dict) else path.write_bytes(content)
         head, again = train(PROFILE, "weak_sup", 0, features, tmp_path / "out", progress=False)
         assert again == losses and same(head.state_dict(), whole)
         (line,) = capsys.readouterr().err.splitlines()
-        assert "checkpoint.pt: is cut off or of another form; the training starts afresh" in line
+        assert "checkpoint.pt: is spoilt or of another form; the training starts afresh" in line
 
 
 def test_recorded_epochs_are_all_of_one_training(tmp_path, features, interrupt, capsys):

@@ -6,10 +6,12 @@ import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
 import yaml
+from filelock import FileLock
 
 from wsl.profile import head_of, load_profile
 from wsl.systems import progress
@@ -68,11 +70,14 @@ def jobs(plan: str) -> dict[str, int]:
     if "Nothing to be done" in plan:
         return {}
     table = plan.rpartition("Job stats:")[2].partition("\n\n")[0]
-    return {name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", table, re.MULTILINE) if name != "total"}
+    counts = Counter()
+    for name, count in re.findall(r"^(?!total)(?:long_)?(\w+) +(\d+)$", table, re.MULTILINE):
+        counts[name] += int(count)
+    return dict(counts)
 
 
 def test_the_plan_of_the_default_profiles_holds_each_unit_once(dry_run):
-    once = dict.fromkeys(("data", "features", "proposals"), 2) | {"train": 4, "predict_scenes": 1, "predict_scenes_coco": 1}
+    once = {"data": 2, "features": 2, "proposals": 1, "train": 4, "predict_scenes": 1, "predict_scenes_coco": 1}
     plan = dry_run("-n", "--", "book")
     assert jobs(plan) == once | {"notebook": PAGES, "book": 1}
     trained = re.findall(r"train scenes --runs=runs --missing -- (.*?) &&", dry_run("-np", "--", "runs"))
@@ -87,7 +92,7 @@ def test_the_plan_of_the_default_profiles_holds_each_unit_once(dry_run):
 def test_a_change_plans_anew_what_depends_on_it_and_nothing_else(dry_run, tmp_path):
     given = ("--config", "profiles=mine.toml", "--", "book")
     (tmp_path / "mine.toml").write_text(TINY)
-    for line in re.findall(r"^    output: (.*)$", dry_run("-n", *given), re.MULTILINE):
+    for line in re.findall(r"^    (?:output|benchmark): (.*)$", dry_run("-n", *given), re.MULTILINE):
         for name in line.split(", "):
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / name).touch()
@@ -124,10 +129,10 @@ def test_on_a_cluster_every_step_says_what_it_needs(name, dry_run, tmp_path):
         return {rule: {key: int(needs[key]) for key in keys if key in needs} for rule, needs in found.items()}
 
     steps = asked("processes=4")
-    assert set(steps) == {"data", "features", "proposals", "train", "predict_mine", "notebook", "book"}
+    assert set(steps) == {"data", "features", "proposals", "train", "predict_mine", "notebook", "long_notebook", "book"}
     assert steps["train"] == {"mem_mb": 4 * 16384, "runtime": 720, "gpu": 4, "cpus_per_task": 32, "threads": 1}
     assert steps["predict_mine"] == {"mem_mb": 16384, "runtime": 720, "gpu": 1, "threads": 16}  # of 1000 cores
-    assert steps["notebook"] == {"mem_mb": 8192, "runtime": 120, "threads": 1}
+    assert steps["notebook"] == steps["long_notebook"] == {"mem_mb": 8192, "runtime": 120, "threads": 1}
     assert all(step.keys() >= {"mem_mb", "runtime"} and step["threads"] <= 16 for step in steps.values())
     assert not any("gpu" in step for step in asked("gpu=0").values())
 
@@ -190,8 +195,22 @@ def test_names_reach_the_shell_as_they_are(tmp_path):
     (tmp_path / "my; data's").mkdir()
     (folder / "mine.toml").write_text("")
     given = ("profiles=mine.toml", "voc_root=~/my; data's", "runs=2024_01; touch pwned")
+    (folder / ".snakemake" / "locks").mkdir(parents=True)  # of a workflow that was killed: its process has gone
+    (folder / ".snakemake" / "locks" / "0.output.lock").write_text("2024_01; touch pwned/data/mine.ready\n")
     snakemake(folder, "--config", *given, "--", "2024_01; touch pwned/data/mine.ready", HOME=str(tmp_path))
     assert (folder / "2024_01; touch pwned" / "data" / "mine.ready").is_file() and not list(tmp_path.rglob("pwned"))
+
+
+def test_a_second_workflow_in_the_folder_is_refused_in_words(dry_run, tmp_path, capfd):
+    from snakemake.cli import main
+
+    (tmp_path / ".snakemake").mkdir()
+    with FileLock(tmp_path / ".snakemake" / "study.lock"):
+        dry_run("-n", "--config", "profiles=", "--", "book")  # changes nothing
+        with pytest.raises(SystemExit) as end:
+            main(["--cores", "1", "--config", "profiles=", "--", "book"])
+    assert end.value.code == 1 and "another `make book` works here; wait until it is done" in capfd.readouterr().err
+    assert not (tmp_path / "book" / "executed").exists()
 
 
 def test_make_passes_settings_on_as_they_are(tmp_path):

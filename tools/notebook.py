@@ -101,6 +101,15 @@ def socket_folder() -> str:
     return folder if len(os.fsencode(folder)) < 60 else "/tmp"
 
 
+# Starts a kernel that has no network port for the output of processes that a cell forks: no cell of ours does.
+KERNEL = """
+from ipykernel import kernelapp
+Thread = kernelapp.IOPubThread
+kernelapp.IOPubThread = lambda socket, pipe, **options: Thread(socket, pipe=False, **options)
+kernelapp.launch_new_instance()
+"""
+
+
 def _kernel_manager(folder: Path):
     """What starts our kernels: this Python's own, on private socket files in ``folder`` in place of network ports."""
     from jupyter_client import AsyncKernelManager
@@ -110,6 +119,7 @@ def _kernel_manager(folder: Path):
         def __init__(self, **options):
             # Searched in no folder, "python3" is the running Python, whatever lies on JUPYTER_PATH.
             super().__init__(kernel_spec_manager=KernelSpecManager(kernel_dirs=[]), **options)
+            self.kernel_spec.argv = [sys.executable, "-c", KERNEL, "-f", "{connection_file}"]
             if os.name == "posix":
                 self.transport = "ipc"
                 self.connection_file = str(folder / "kernel.json")
@@ -274,7 +284,7 @@ def main(argv: list[str] | None = None) -> int:
         else:
             for path in args.notebooks:
                 gate(path)
-    except StudyError as error:
+    except (StudyError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -17,7 +17,8 @@ import os
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from wsl.files import whole_file
+from wsl.errors import StudyError
+from wsl.files import seal, unseal, whole_file
 
 FORMAT = 1  # of what is kept; one more whenever this code makes it otherwise
 LIMIT = 2**30  # bytes: the paper's AlexNet takes a quarter of that, the default trunk 13 MB
@@ -59,8 +60,7 @@ def load(name: str) -> bytes | None:
         os.utime(path)  # used just now
     except OSError:
         return None
-    content = kept[32:]
-    return content if hashlib.sha256(content).digest() == kept[:32] else None
+    return unseal(kept)
 
 
 def keep(name: str, content: bytes) -> None:
@@ -69,11 +69,11 @@ def keep(name: str, content: bytes) -> None:
         return
     try:
         with whole_file(root / f"{name}.kept") as temporary:
-            temporary.write_bytes(hashlib.sha256(content).digest() + content)
+            temporary.write_bytes(seal(content))
         total = 0
         for path in sorted(root.glob("*.kept*"), key=lambda path: path.stat().st_mtime, reverse=True):
             total += path.stat().st_size
             if total > LIMIT:
                 path.unlink(missing_ok=True)
-    except OSError:  # read-only, full, or another process was quicker: next time, then
+    except (OSError, StudyError):  # read-only, full, or another process was quicker: next time, then
         pass

@@ -1,20 +1,46 @@
-"""Files that appear whole or not at all, and their hashes."""
+"""Files that appear whole or not at all, their hashes, and which files may be read and written."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import secrets
+import select
+import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from glob import escape
 from pathlib import Path
+from typing import BinaryIO
+
+from wsl.errors import StudyError
+
+KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
+PATIENCE = 10  # seconds that a pipe may stay silent
+STALE = 24 * 3600  # seconds after which a temporary file is of a writer that died
 
 
 @contextmanager
 def whole_file(path: str | Path) -> Iterator[Path]:
-    """A temporary name in the folder of `path` to write to; it becomes `path` only if the block ends without error."""
-    path = Path(path)
+    """A temporary name in the folder of `path` to write to; it becomes `path` only if the block ends without error.
+
+    What `path` names is refused unless it is a regular file that may be written, or nothing yet: a device or a folder of that
+    name is not put out of the way. A symbolic link stays, and the file that it leads to is replaced.
+    """
+    check_regular(path, "name another file to write to")
+    path = Path(os.path.realpath(path))
+    if path.exists() and not os.access(path, os.W_OK):
+        raise StudyError(f"{path}: is write-protected; name another file, or allow writing to it")
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    # a name that nobody else has or can foresee, on this machine or on another with the same disk
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    for left in path.parent.glob(f".{escape(path.name)}.*.tmp"):
+        try:
+            if time.time() - left.stat().st_mtime > STALE:
+                left.unlink()
+        except OSError:  # another writer was quicker
+            pass
     try:
         yield temporary
         os.replace(temporary, path)
@@ -22,7 +48,49 @@ def whole_file(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def check_regular(path: str | Path, remedy: str) -> None:
+    """Refuse what is there and no regular file: a pipe would be waited for without end, a device read or overwritten."""
+    try:
+        kind = stat.S_IFMT(os.stat(path).st_mode)
+    except OSError:  # absent, or not to be reached: who opens it says so
+        return
+    if kind != stat.S_IFREG:
+        raise StudyError(f"{path}: is {KINDS.get(kind, 'a device')}, not a regular file; {remedy}")
+
+
+def open_to_read(path: str | Path, remedy: str = "give a file") -> BinaryIO:
+    """A file, or a pipe to which somebody writes. Refuses a device, which may have no end, and a pipe that nobody opens."""
+    if not stat.S_ISFIFO(os.stat(path).st_mode):
+        check_regular(path, remedy)
+        return open(path, "rb")
+    pipe = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # opened otherwise, it would wait for a writer without end
+    if not select.select([pipe], [], [], PATIENCE)[0]:
+        os.close(pipe)
+        raise StudyError(f"{path}: is a pipe to which nothing was written for {PATIENCE} seconds; {remedy}")
+    os.set_blocking(pipe, True)
+    return open(pipe, "rb")
+
+
+def inside(folder: Path, name: str, source: Path) -> Path:
+    """`folder / name`; StudyError where that lies elsewhere: what `source` names must not lead out of its data set."""
+    path = folder / name
+    if "\0" in name or not os.path.normpath(path).startswith(os.path.join(os.path.normpath(folder), "")):
+        raise StudyError(f"{source}: names the file {name!r}, which is not in {folder}; name its folder with --images")
+    return path
+
+
 def sha256(path: str | Path) -> str:
     """Hexadecimal sha256 of a file's bytes."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def seal(content: bytes) -> bytes:
+    """The content behind its sha256, so that `unseal` knows whether it is whole."""
+    return hashlib.sha256(content).digest() + content
+
+
+def unseal(sealed: bytes) -> bytes | None:
+    """What `seal` was given; None where a byte of it has changed."""
+    content = sealed[32:]
+    return content if hashlib.sha256(content).digest() == sealed[:32] else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import reprlib
 import tomllib
 from collections.abc import Iterable
 from dataclasses import asdict, fields, replace
@@ -10,13 +9,14 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 
 from wsl.data import coco, voc
 from wsl.data.dataset import Dataset
 from wsl.data.geometry import side_at
 from wsl.errors import StudyError
+from wsl.schema import STRICT, Scales, Seed, Side, TrunkName, check_inputs, in_words
 
 # ---- systems: a name is a method, then any number of changes: weak_sup, weak_sup@mean, masked_pool@n10, center@train_s1@n10
 
@@ -46,7 +46,17 @@ HONOURED: dict[str, set[str]] = {
     "object_patches": SEARCH,  # its cells come from different pictures: no neighbours to convolve, nothing to pool
     "rcnn": set(),  # has settings of its own, see wsl/systems/rcnn.py
     "center": SEARCH | {"kernel", "pool"},
+    # methods since the paper; the last three are in wsl/systems/gradcam.py
+    "full_images_map": RECIPE | {"test_scales"},  # the head of FULL IMAGES on every cell
+    "cam": set(),  # Zhou et al. 2016: trained and scored by the mean over cells, at one scale in testing
+    "grad_cam": RECIPE,
+    "grad_cam_plus_plus": RECIPE,
+    "layer_cam": RECIPE,
 }
+# Methods that train no head of their own -> whose they use; and what they set themselves.
+HEADS = {"cam": "weak_sup@mean"}
+HEADS |= dict.fromkeys(("full_images_map", "grad_cam", "grad_cam_plus_plus", "layer_cam"), "full_images")
+FIXED = {"cam": CHANGES["mean"] | CHANGES["test_s1"]}
 
 
 def method_of(system: str) -> str:
@@ -79,18 +89,15 @@ def scores_of(system: str) -> str:
 
 
 def head_of(system: str) -> str:
-    """The system whose trained head `system` uses: testing variants and the centre baseline train nothing."""
-    return "@".join(part for part in scores_of(system).split("@") if not part.startswith("test_"))
+    """The system whose trained head `system` uses: testing variants, the centre baseline and HEADS train nothing."""
+    parts = scores_of(system).split("@")
+    return "@".join(HEADS.get(part, part) for part in parts if not part.startswith("test_"))
 
 
 # ---- profiles
 
-STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)  # no text for a number, no boolean, no inf or nan
 Count = Annotated[int, Field(gt=0, le=1_000_000)]
-Seed = Annotated[int, Field(ge=0, lt=2**31)]
-Side = Annotated[int, Field(ge=64, le=4096)]  # pixels
 Positive = Annotated[float, Field(gt=0)]
-Scales = Annotated[tuple[Annotated[float, Field(gt=0, le=16)], ...], Field(min_length=1)]
 System = Annotated[str, AfterValidator(check_system)]
 
 
@@ -125,7 +132,7 @@ class Profile:
     year: str = "2012"
     train: str = "train"
     val: str = "val"
-    trunk: Annotated[str, Field(pattern=r"^\w[\w.-]*$")] = "efficientnet_lite0"  # names a folder of the runs, too
+    trunk: TrunkName = "efficientnet_lite0"
     weights: str | None = None  # a local weights file in place of the packaged or downloaded ones
     convention: str | None = None  # what pixels that file expects: imagenet, caffe, lite
     canvas: Side = 500  # Section 4: "largest side of size 500 pixels and zero-padded to 500x500"
@@ -160,6 +167,7 @@ class Profile:
         """What one field alone cannot tell."""
         if self.kernel not in (1, 3):
             raise ValueError(f"kernel = {self.kernel} is not possible; choose 1 or 3")
+        check_inputs(self.canvas, self.train_scales + self.test_scales)
         targets = self.targets()
         if twice := next((t for n, t in enumerate(targets) if t in targets[:n]), None):
             raise ValueError("systems, ablations and seeds name {}/{} twice; name each run once".format(*twice))
@@ -191,15 +199,19 @@ class Profile:
 
     def system_settings(self, system: str) -> Profile:
         """The profile with the differences that the changes of `weak_sup@<what>` make."""
-        changes = check_system(system).split("@")[1:]
-        return replace(self, **{key: value for change in changes for key, value in CHANGES[change].items()})
+        method, *changes = check_system(system).split("@")
+        settings = [FIXED.get(method, {}), *(CHANGES[change] for change in changes)]
+        try:
+            return replace(self, **{key: value for some in settings for key, value in some.items()})
+        except ValidationError as error:
+            raise StudyError(f"system {system!r}: {in_words(error)}") from None
 
     def feature_sides(self, systems: Iterable[str]) -> list[int | None]:
         """All input sides on which `systems` train; None is the warped whole picture."""
         sides: set[int | None] = {side_at(1.0, self.canvas)}
         for system in systems:
             scales = self.system_settings(system).train_scales
-            sides |= {None} if method_of(system) == "full_images" else {side_at(s, self.canvas) for s in scales}
+            sides |= {None} if method_of(head_of(system)) == "full_images" else {side_at(s, self.canvas) for s in scales}
         return sorted(sides, key=lambda side: side or 0)
 
     def values(self) -> dict:
@@ -257,13 +269,4 @@ def _in_words(error: ValidationError) -> str:
     if found["type"] == "unexpected_keyword_argument":
         known = ", ".join(f.name for f in fields(Generate if "." in key else Profile) if f.name != "name")
         return f"unknown key {key!r}; the keys are {known}"
-    if found["type"] == "missing":
-        return f"{key} is missing; see wsl/profile.py for its meaning"
-    reason = found["msg"].removeprefix("Value error, ").replace("uple", "ist")  # a tuple here, a list in TOML
-    if not key:
-        return reason
-    try:
-        value = reprlib.repr(found["input"])
-    except ValueError:  # an integer of more digits than Python writes out
-        value = "a huge number"
-    return f"{key} = {value} is not possible ({reason}); see wsl/profile.py for its meaning"
+    return in_words(error, "see wsl/profile.py for its meaning")

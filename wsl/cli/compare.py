@@ -54,14 +54,14 @@ def run_compare(args: argparse.Namespace) -> int:
         if entry.scored.distance is None:
             warn(f"{entry.source}: no row has a location (x, y); localization AP is not computed")
     found = compare.compare(entries, args.tolerance, args.bootstrap, args.seed)
-    if args.html:
-        from wsl.pages.compare import write_page
-
-        write_page(found, args.html, dataset.name if dataset else "")
     if args.json:
         print(json.dumps(compare.to_json(found), allow_nan=False))
     else:
         where = f" on {dataset.name}" if dataset else ""
         print(f"{len(entries)} tables{where}: {len(entries[0].scored.images)} images, tolerance {args.tolerance:g} px\n")
         print(compare.to_text(found))
+    if args.html:  # last: where it cannot be written, the numbers are there
+        from wsl.pages.compare import write_page
+
+        write_page(found, args.html, dataset.name if dataset else "")
     return 0

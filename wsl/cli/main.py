@@ -7,6 +7,7 @@ To add a subcommand: write `run_<name>(args) -> int` and `add_<name>(subparsers)
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import os
 import sys
@@ -28,6 +29,8 @@ from wsl.errors import StudyError
 
 
 def main(argv: list[str] | None = None) -> int:
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # None where the caller has closed it
+    sys.stdout.reconfigure(errors="backslashreplace")  # names that the terminal cannot show
     warnings.filterwarnings("ignore", module=r"PIL\.")  # of pictures' metadata and palettes: nothing that a user can act on
     try:
         args = parser().parse_args(argv)
@@ -45,11 +48,31 @@ def main(argv: list[str] | None = None) -> int:
         print(f"error: this command needs {package}, which is not installed; {remedy}", file=sys.stderr)
         return 2
     except BrokenPipeError:  # `wsl ... | head`: the reader has gone, which is no error
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _leave_stdout()
         return 0
+    except OSError as error:  # a full disk, no permission, a folder in place of a file
+        where = "" if error.filename is None else f"{error.filename}: "
+        remedy = "free some disk" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "check the place and its permissions"
+        print(f"error: {where}{error.strerror or error}; {remedy}", file=sys.stderr)
+        _leave_stdout()
+        return 2
+    except UnicodeEncodeError as error:  # of a library that takes no such name
+        print(f"error: {error.object!a}: the name is not UTF-8; rename the file or folder", file=sys.stderr)
+        return 2
+    except MemoryError:
+        print("error: out of memory; close other programs, or give a smaller input", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("\ninterrupted", file=sys.stderr)
         return 130
+
+
+def _leave_stdout() -> None:
+    """Python writes at its end what is still to be written: to nowhere, where that fails."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def parser() -> argparse.ArgumentParser:

@@ -17,16 +17,19 @@ with another.
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 
-from wsl.data.dataset import Boxes, Dataset, clipped, count, flag, labels_from_boxes
+from wsl.data.dataset import LARGEST_SIDE, Boxes, Dataset, clipped, count, flag, labels_from_boxes
 from wsl.data.images import upright_size
 from wsl.data.packed import read_bytes
 from wsl.errors import StudyError
+from wsl.files import inside
 
+MOST_LABELS = 200_000_000  # pairs of image and category: about 2 GB with scores; Open Images has 75 million
 _NEEDED = {
     "images": ("id", "file_name"),
     "annotations": ("id", "image_id", "category_id", "bbox"),
@@ -47,13 +50,13 @@ def load(instances: str | Path, images: str | Path | None = None) -> Dataset:
     records = data["images"]
     split = path.name.removeprefix("instances_").partition(".json")[0]
     folder = Path(images) if images is not None else path.parent.parent / split
-    files = tuple(folder / _file_name(record, path) for record in records)
+    files = tuple(inside(folder, _file_name(record, path), path) for record in records)
     sizes, measured = _sizes(records, files, path)
     image_index = {record["id"]: n for n, record in enumerate(records)}
     class_index = {category["id"]: n for n, category in enumerate(categories)}
     annotations = sorted(data["annotations"], key=lambda a: image_index[a["image_id"]])  # stable
     image = np.array([image_index[a["image_id"]] for a in annotations], np.int64)
-    xyxy, moved = _inside(_corners(annotations, path), sizes[image], annotations, path)
+    xyxy, moved = _within(_corners(annotations, path), sizes[image], annotations, path)
     boxes = Boxes(
         image=image,
         cls=np.array([class_index[a["category_id"]] for a in annotations], np.int64),
@@ -74,6 +77,7 @@ def load(instances: str | Path, images: str | Path | None = None) -> Dataset:
         sizes=sizes,
         labels=labels_from_boxes(boxes, len(records), len(categories)),
         boxes=boxes,
+        addresses=tuple(_address(record.get("coco_url")) for record in records),
         notes=tuple(notes),
     )
 
@@ -82,6 +86,11 @@ def category_names(instances: str | Path) -> dict[str, str]:
     """{category id: class} of an instances JSON, as results of detectors name them."""
     data = _content(Path(instances))
     return {category["id"]: str(category["name"]) for category in data["categories"]}
+
+
+def _address(given: object) -> str:
+    """Where the data set's own server has an image; "" where the record does not say so (generated scenes)."""
+    return given if isinstance(given, str) and given.startswith(("http://", "https://")) else ""
 
 
 def _content(path: Path) -> dict:
@@ -95,6 +104,7 @@ def _content(path: Path) -> dict:
     except (ValueError, RecursionError) as error:
         raise StudyError(f"{path}: cut off or not JSON ({error}); give an instances_<split>.json") from None
     _check_structure(data, path)
+    _check_bounds(data, path)
     return data
 
 
@@ -191,6 +201,22 @@ def _crowd(annotation: dict, path: Path) -> bool:
     return crowd
 
 
+def _check_bounds(data: dict, path: Path) -> None:
+    """Refuse numbers that no picture has, and names that no file and no page can have."""
+    for record in data["images"]:
+        for side in ("width", "height"):
+            if isinstance(record.get(side), int | float) and record[side] > LARGEST_SIDE:
+                raise StudyError(f"{path}: image {record['id']} has a {side} of more than {LARGEST_SIDE:,} pixels; correct it")
+    for a in data["annotations"]:
+        if isinstance(a["bbox"], list) and any(isinstance(v, int | float) and abs(v) > 2 * LARGEST_SIDE for v in a["bbox"]):
+            raise StudyError(f"{path}: annotation {a['id']} has a number in its bbox that is no pixel's; correct it")
+    for record, key in [(r, "name") for r in data["categories"]] + [(r, "file_name") for r in data["images"]]:
+        if re.search("[\ud800-\udfff]", str(record[key])):
+            raise StudyError(f"{path}: {key} {record[key]!r} holds half a character (a lone surrogate); write it anew")
+    if (pairs := len(data["images"]) * len(data["categories"])) > MOST_LABELS:
+        raise StudyError(f"{path}: {pairs:,} pairs of an image and a category; at most {MOST_LABELS:,} are read")
+
+
 def _corners(annotations: list[dict], path: Path) -> np.ndarray:
     """(M, 4) x0 y0 x1 y1 of the boxes, which COCO writes as x, y, width, height."""
     for a in annotations:
@@ -201,13 +227,13 @@ def _corners(annotations: list[dict], path: Path) -> np.ndarray:
     return np.concatenate([box[:, :2], box[:, :2] + box[:, 2:]], axis=1)
 
 
-def _inside(xyxy: np.ndarray, sizes: np.ndarray, annotations: list[dict], path: Path) -> tuple[np.ndarray, np.ndarray]:
+def _within(xyxy: np.ndarray, sizes: np.ndarray, annotations: list[dict], path: Path) -> tuple[np.ndarray, np.ndarray]:
     """The boxes within their images, and which were clipped for that, (M, 4) and (M,); sizes: (M, 2) of their images."""
-    inside, moved = clipped(xyxy, sizes)
+    within, moved = clipped(xyxy, sizes)
     problems = (
         (np.isfinite(xyxy), "is not finite"),
         (xyxy[:, 2:] >= xyxy[:, :2], "has a negative side"),
-        (~np.isnan(inside), "leaves the image"),
+        (~np.isnan(within), "leaves the image"),
     )
     for good, problem in problems:
         if not good.all():
@@ -216,7 +242,7 @@ def _inside(xyxy: np.ndarray, sizes: np.ndarray, annotations: list[dict], path: 
                 f"{path}: annotation {annotations[n]['id']} of image {annotations[n]['image_id']}: bbox "
                 f"{annotations[n]['bbox']} {problem} ({sizes[n, 0]} x {sizes[n, 1]} pixels); correct it"
             )
-    return inside, moved
+    return within, moved
 
 
 def _first_repeat(values: list):

@@ -18,6 +18,7 @@ import numpy as np
 BOX_SLACK = 1.0
 # Converters leave boxes a few pixels outside: they are clipped. No point of the image changes sides thereby.
 BOX_REACH = 10.0
+LARGEST_SIDE = 1_000_000  # pixels along a side of a picture, as an annotation may state them
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Dataset:
     labels: np.ndarray  # (N, K) int8 in {-1, 0, +1}
     boxes: Boxes
     notes: tuple[str, ...] = ()  # what the reader had to interpret or forgive, in words: to be shown with every result
+    addresses: tuple[str, ...] = ()  # N public addresses of the images, "" where one has none; or none at all
 
     def __len__(self) -> int:
         return len(self.images)
@@ -74,6 +76,7 @@ class Dataset:
             sizes=self.sizes[indices],
             labels=self.labels[indices],
             boxes=boxes,
+            addresses=tuple(self.addresses[i] for i in indices) if self.addresses else (),
         )
 
     def digest(self) -> str:

@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from wsl.errors import StudyError
+from wsl.files import check_regular
 
 # Endings of pictures, the likelier first; HEIC is one, though it cannot be read: it is named, with what to do about it
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif", ".mpo", ".heic", ".heif")
@@ -22,7 +23,7 @@ TURNS = dict(enumerate((
     Image.Transpose.FLIP_LEFT_RIGHT, Image.Transpose.ROTATE_180, Image.Transpose.FLIP_TOP_BOTTOM, Image.Transpose.TRANSPOSE,
     Image.Transpose.ROTATE_270, Image.Transpose.TRANSVERSE, Image.Transpose.ROTATE_90,
 ), start=2))  # EXIF orientation -> what makes it upright  # fmt: skip
-MAX_PIXELS = 300_000_000  # what a format that cannot be decoded at reduced size may hold
+MAX_PIXELS = 200_000_000  # what a format that cannot be decoded at reduced size may hold: 3.3 GiB of memory, drawing included
 _GUARD = Lock()
 
 
@@ -31,6 +32,7 @@ def _open(path: Path) -> Image.Image:
 
     MAX_PIXELS stands in its place. The limit belongs to the process: it is lifted for the opening alone.
     """
+    check_regular(path, "give a picture file")
     with _GUARD:
         limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:

@@ -17,8 +17,9 @@ import zlib
 from pathlib import Path
 
 from wsl.errors import StudyError
+from wsl.files import open_to_read
 
-LIMIT = 2**32  # bytes that a compressed file may unpack to
+LIMIT = 2**30  # bytes that a compressed file may unpack to
 _OPENERS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
 
 
@@ -26,7 +27,7 @@ def read_bytes(path: str | Path) -> bytes:
     """The content of a file, of a pipe, or ("-") of the standard input, unpacked. OSError as `open` raises it."""
     if str(path) == "-":
         return unpacked(sys.stdin.buffer.read(), "standard input")
-    with open(path, "rb") as file:
+    with open_to_read(path, "save the content to a file first") as file:
         return unpacked(file.read(), path)
 
 

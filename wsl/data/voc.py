@@ -25,10 +25,11 @@ from pathlib import Path
 
 import numpy as np
 
-from wsl.data.dataset import Boxes, Dataset, clipped, count, flag, labels_from_boxes
+from wsl.data.dataset import LARGEST_SIDE, Boxes, Dataset, clipped, count, flag, labels_from_boxes
 from wsl.data.images import SUFFIXES, upright_size
 from wsl.data.packed import as_text
 from wsl.errors import StudyError
+from wsl.files import check_regular, inside
 
 CLASSES = (
     "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
@@ -172,6 +173,7 @@ def read_list(path: Path) -> tuple[str, ...]:
     for number, words in _lines(path):
         if len(words) != 1:
             raise StudyError(f"{path}: line {number} reads {' '.join(words)!r}; expected one image id a line")
+        inside(Path("JPEGImages"), words[0], path)
         ids.append(words[0])
     if not ids:
         raise StudyError(f"{path}: lists no image; write one image id a line")
@@ -243,13 +245,14 @@ class _NoDoctype(ET.TreeBuilder):
 def read_annotation(path: Path, picture: Path | None = None) -> Annotation:
     """Parse and check one XML file. picture: where the image's size is read if the file does not state it."""
     try:
+        check_regular(path, "restore the file")
         root = _parsed(path.read_bytes())
     except FileNotFoundError:
         raise StudyError(f"{path}: no such annotation, but the split lists the image; add it, or shorten the list") from None
     except OSError as error:
         raise StudyError(f"{path}: cannot be read ({error.strerror}); check the file") from None
     except StudyError as error:
-        raise StudyError(f"{path}: {error}") from None
+        raise StudyError(str(error) if str(path) in str(error) else f"{path}: {error}") from None
     except (UnicodeDecodeError, LookupError) as error:
         raise StudyError(f"{path}: is not text in UTF-8 or the encoding that it declares ({error}); save it as UTF-8") from None
     except (ET.ParseError, ValueError) as error:
@@ -262,8 +265,8 @@ def read_annotation(path: Path, picture: Path | None = None) -> Annotation:
         size = upright_size(picture)
     else:
         width, height = (_number(root, f"size/{side}", path) for side in ("width", "height"))
-        if not (width >= 1 and height >= 1):
-            raise StudyError(f"{path}: image size {width:g} x {height:g}; expected positive numbers: correct it")
+        if not (1 <= width <= LARGEST_SIDE and 1 <= height <= LARGEST_SIDE):
+            raise StudyError(f"{path}: image size {width:g} x {height:g}; expected 1 to {LARGEST_SIDE:,}: correct it")
         size = (int(width), int(height))
     annotation = Annotation(size, measured=measured)
     for obj in root.findall("object"):

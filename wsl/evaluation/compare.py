@@ -21,7 +21,7 @@ from wsl.data.dataset import Dataset
 from wsl.errors import StudyError
 from wsl.evaluation import evaluate, predictions
 from wsl.evaluation.evaluate import METRICS, RESAMPLES, TOLERANCE, ByMetric, Scored, paired_difference
-from wsl.evaluation.runs import Run, read_manifest, run_at
+from wsl.evaluation.runs import Run, run_at, table_of
 
 
 @dataclass(frozen=True)
@@ -81,11 +81,12 @@ def _order(table: pd.DataFrame, entries: list[Entry]) -> dict:
 
 def _table_of(path: Path) -> Path:
     """The file of a run folder, or the file itself."""
+    if path.name == "predictions.parquet" and run_at(path.resolve().parent):
+        return table_of(path.parent)
     if not path.is_dir():
         return path
     if (path / "predictions.parquet").is_file():
-        read_manifest(path)  # a run without one was not finished
-        return path / "predictions.parquet"
+        return table_of(path)
     seeds = sorted(folder.name for folder in path.glob("seed*"))
     remedy = f"give one of its seeds, e.g. {path / seeds[0]}" if seeds else "give a run's folder or a table"
     raise StudyError(f"{path}: holds no predictions.parquet; {remedy}")

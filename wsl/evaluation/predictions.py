@@ -11,10 +11,13 @@ from __future__ import annotations
 
 import csv
 import difflib
+import io
 import json
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -26,8 +29,10 @@ import pyarrow.parquet as pq
 from wsl.data.dataset import Dataset, box_distance
 from wsl.data.packed import as_text, read_bytes
 from wsl.errors import StudyError
-from wsl.files import whole_file
+from wsl.files import sha256, whole_file
 
+MOST_ROWS, MOST_COLUMNS = 20_000_000, 1_000  # all 80 classes of COCO's 41,000 test images have 3.3 million rows
+MOST_BYTES, MOST_FOOTER = 2**30, 2**25  # of a CSV, and of the description at the end of a Parquet file
 NEEDED = ("image", "class", "score", "x", "y")
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 
@@ -78,13 +83,10 @@ def read(path: str | Path, only_needed: bool = False) -> pd.DataFrame:
     source = "standard input" if str(path) == "-" else Path(path)
     wanted = NEEDED if only_needed else tuple(SCHEMA.names)
     try:
-        data = read_bytes(path)
-        if not data.strip():
-            raise StudyError(f"{source}: is empty; expected a table with columns {', '.join(NEEDED)}")
-        table = _read_parquet(data, wanted, source) if data[:4] == b"PAR1" else _read_csv(data, wanted, source)
+        table = _read_table(path, wanted, source)
     except FileNotFoundError:
         raise StudyError(f"{source}: no such file; give a CSV or Parquet table of predictions") from None
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
         reason = str(error).splitlines()[0]
         raise StudyError(f"{source}: cannot be read as CSV or Parquet ({reason}); write it again") from None
     columns = {
@@ -95,13 +97,31 @@ def read(path: str | Path, only_needed: bool = False) -> pd.DataFrame:
     return df
 
 
-def _read_parquet(data: bytes, wanted: tuple[str, ...], source: Path | str) -> pa.Table:
-    with pq.ParquetFile(pa.BufferReader(data)) as file:
-        names = _named(file.schema_arrow.names, source)
+def _read_table(path: str | Path, wanted: tuple[str, ...], source: Path | str) -> pa.Table:
+    regular = str(path) != "-" and os.path.isfile(path)
+    if regular:
+        with open(path, "rb") as file:  # opened here: pyarrow takes no name that is not UTF-8
+            if file.read(4) == b"PAR1":
+                return _read_parquet(file, wanted, source)
+        _check_bounds(source, size=os.path.getsize(path))
+    data = read_bytes(path)
+    _check_bounds(source, size=len(data))
+    if not data.strip():
+        raise StudyError(f"{source}: is empty; expected a table with columns {', '.join(NEEDED)}")
+    if data.startswith(b"PAR1"):
+        return _read_parquet(io.BytesIO(data), wanted, source)
+    return _read_csv(data, wanted, source)
+
+
+def _read_parquet(file: BinaryIO, wanted: tuple[str, ...], source: Path | str) -> pa.Table:
+    file.seek(-8, os.SEEK_END)
+    _check_bounds(source, footer=int.from_bytes(file.read(4), "little"))
+    with pq.ParquetFile(file) as table:
+        _check_bounds(source, table.metadata.num_rows, len(table.schema_arrow.names))
+        names = _named(table.schema_arrow.names, source)
         found = {name: names[name] for name in wanted if name in names}
-        return file.read(columns=list(found.values()), use_pandas_metadata=False).select(list(found.values())).rename_columns(
-            list(found)
-        )
+        columns = table.read(columns=list(found.values()), use_pandas_metadata=False)
+        return columns.select(list(found.values())).rename_columns(list(found))
 
 
 def _read_csv(data: bytes, wanted: tuple[str, ...], source: Path | str) -> pa.Table:
@@ -112,6 +132,7 @@ def _read_csv(data: bytes, wanted: tuple[str, ...], source: Path | str) -> pa.Ta
     start = len(re.match(rb"[^\r\n]*(?:\r\n|\r|\n)?", data)[0])
     cells = {mark: [cell.strip().strip("\"'").strip() for cell in header.split(mark)] for mark in SEPARATORS}
     separator = max(SEPARATORS, key=lambda mark: (len(_lower(cells[mark]) & set(NEEDED)), len(cells[mark])))
+    _check_bounds(source, columns=len(cells[separator]))
     names = _named(cells[separator], source)
     columns = [*cells[separator]]
     for position, name in enumerate(columns):  # the columns that are not wanted may be called as they like
@@ -134,7 +155,16 @@ def _read_csv(data: bytes, wanted: tuple[str, ...], source: Path | str) -> pa.Ta
     if not data[start:].strip():
         raise StudyError(f"{source}: holds no prediction; expected one row per image and class")
     table = pa.csv.read_csv(pa.BufferReader(pa.py_buffer(data).slice(start)), **options)
+    _check_bounds(source, table.num_rows)
     return _decimal_points(table, separator, source)
+def _check_bounds(path: Path | str, rows: int = 0, columns: int = 0, size: int = 0, footer: int = 0) -> None:
+    """Refuse a table that would take more memory than a laptop has. size: bytes of a CSV; footer: of a Parquet's description."""
+    found = {"rows": (rows, MOST_ROWS), "columns": (columns, MOST_COLUMNS)}
+    found |= {"bytes": (size, MOST_BYTES), "bytes that describe it": (footer, MOST_FOOTER)}
+    for what, (value, most) in found.items():
+        if value > most:
+            remedy = f"give the columns {', '.join(NEEDED)} alone, or parts of it"
+            raise StudyError(f"{path}: has {value:,} {what}; at most {most:,} are read: {remedy}")
 
 
 def _lower(names: list) -> set[str]:
@@ -271,9 +301,9 @@ def _check_points(xy: np.ndarray, source: str, where) -> None:
         raise StudyError(f"{source}: {where(np.isinf(xy).any(axis=1))} has an infinite x or y; give pixels")
 
 
-def write(df: pd.DataFrame, path: str | Path, manifest: dict | None = None) -> None:
+def write(df: pd.DataFrame, path: str | Path, manifest: dict | None = None) -> str:
     """Validate `df` and write it as Parquet (zstd), columns and types of `SCHEMA`, the manifest in the
-    metadata.
+    metadata; returns the sha256 of the file.
 
     Numbers but the distances become float32: evaluate what `read` gives back, not what was in memory.
     """
@@ -285,6 +315,7 @@ def write(df: pd.DataFrame, path: str | Path, manifest: dict | None = None) -> N
         pq.write_table(table.replace_schema_metadata(metadata), temporary, compression="zstd", compression_level=19,
                        use_dictionary=[name for name in schema.names if name not in SCORES],
                        use_byte_stream_split=[name for name in schema.names if name in SCORES])
+        return sha256(temporary)
 
 
 # ---- table and data set

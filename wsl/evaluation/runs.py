@@ -13,16 +13,51 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from wsl.errors import StudyError
 from wsl.evaluation import predictions
-from wsl.files import sha256, whole_file
+from wsl.files import check_regular, sha256, whole_file
+from wsl.schema import STRICT, Seed, in_words
 
 # What of a manifest is the same whenever a run is made again, and so lies in the table itself: its bytes are then the same, too
 IDENTITY = (
     "profile", "title", "source", "trunk", "system", "seed", "locates", "parameters", "data", "weights_sha256", "head_sha256"
 )  # fmt: skip
 GENERATED, REAL = "generated", "photographs"  # the two sources of our own numbers
+
+
+class _Data(BaseModel):
+    model_config = STRICT | ConfigDict(extra="ignore")
+
+    name: str | None = None
+    digest: str | None = None
+    n_images: int | None = None
+
+
+class _Manifest(BaseModel):
+    """The keys of a manifest that pages and comparisons use; others may stand beside, and each may be absent."""
+
+    model_config = STRICT | ConfigDict(extra="ignore")
+
+    profile: str | None = None
+    title: str = ""
+    source: str | None = None
+    trunk: str | None = None
+    system: str | None = None
+    seed: Seed | None = None
+    command: str | None = None
+    commit: str | None = None
+    created: str | None = None
+    parameters: dict = {}
+    data: _Data | None = None
+    weights_sha256: str | None = None
+    head_sha256: str | None = None
+    predictions_sha256: str | None = None
+    training: dict = {}
+    hardware: dict[str, str | int | float] | None = None
+    software: dict[str, str] | None = None
+    wall_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -87,28 +122,35 @@ def write_run(folder: str | Path, df: pd.DataFrame, manifest: dict) -> None:
     last: a run without one is not whole."""
     folder = Path(folder)
     (folder / "manifest.json").unlink(missing_ok=True)
-    predictions.write(df, folder / "predictions.parquet", {key: manifest[key] for key in IDENTITY if key in manifest})
-    manifest = {**manifest, "predictions_sha256": sha256(folder / "predictions.parquet")}
+    identity = {key: manifest[key] for key in IDENTITY if key in manifest}
+    manifest = {**manifest, "predictions_sha256": predictions.write(df, folder / "predictions.parquet", identity)}
     with whole_file(folder / "manifest.json") as temporary:
         temporary.write_text(json.dumps(manifest, indent=2) + "\n")
 
 
 def read_run(folder: str | Path) -> tuple[pd.DataFrame, dict]:
     """(table, manifest) of a run; the table must be the one that the manifest was written for."""
-    folder = Path(folder)
-    manifest = read_manifest(folder)
-    path = folder / "predictions.parquet"
-    df = predictions.read(path)
+    return predictions.read(table_of(folder)), read_manifest(folder)
+
+
+def table_of(folder: str | Path) -> Path:
+    """The file of a run's table, if it is the one that the manifest was written for, to the last byte."""
+    path, manifest = Path(folder) / "predictions.parquet", read_manifest(folder)
     if manifest.get("predictions_sha256", sha256(path)) != sha256(path):
         raise StudyError(f"{path}: is not the table that manifest.json was written for; make the run again")
-    return df, manifest
+    return path
 
 
 def read_manifest(folder: str | Path) -> dict:
     path = Path(folder) / "manifest.json"
+    check_regular(path, "make the run again")
     try:
-        return json.loads(path.read_text())
+        text = path.read_bytes()
+        _Manifest.model_validate_json(text)
+        return json.loads(text)
     except FileNotFoundError:
         raise StudyError(f"{path}: no such file: the run was not finished; make it again") from None
+    except ValidationError as error:
+        raise StudyError(f"{path}: cannot be read ({in_words(error)}); make the run again") from None
     except (OSError, ValueError) as error:
         raise StudyError(f"{path}: cannot be read ({error}); make the run again") from None

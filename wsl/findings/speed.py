@@ -164,3 +164,18 @@ def to_text(rows: pd.DataFrame) -> str:
     """What `make bench` prints."""
     tables = [table.to_string(index=False) for table in (sides_table(rows), bars_table(rows)) if len(table)]
     return "\n\n".join([*machines(rows), *tables, *say_growth(rows)])
+
+
+def steps(runs: str | Path) -> pd.DataFrame:
+    """The steps of the workflow that ran last below the folder `runs`, in the order of their starts.
+
+    Columns: stage, name, start (seconds after the first), seconds and memory_mib (the most at once that was seen; NaN where
+    the step was too short to look). Source: Snakemake's `benchmark` files, each written when its job ended.
+    """
+    rows = []
+    for path in Path(runs).glob("steps/*/*.tsv"):
+        told = pd.read_csv(path, sep="\t", na_values=["-", "NA"]).iloc[-1]
+        rows.append((path.parent.name, path.stem, path.stat().st_mtime - told["s"], told["s"], told["max_rss"]))
+    columns = "stage name start seconds memory_mib".split()
+    table = pd.DataFrame(rows, columns=columns).sort_values("start", ignore_index=True)
+    return table.assign(start=table["start"] - table["start"].min())

@@ -1,6 +1,7 @@
 """Frozen trunk features of one split: kept on disk where the scales are a grid (D1), else computed as they are asked for.
 
-A side of None stands for FULL IMAGES: the whole picture warped to the trunk's input size, its map averaged to one cell.
+A side of None stands for FULL IMAGES: the whole picture warped to the trunk's input size, its map averaged to one cell. A side
+of 0, WHOLE, is that map before it is averaged.
 """
 
 from __future__ import annotations
@@ -8,12 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sys
+import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 from filelock import FileLock
@@ -30,7 +33,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Side = int | None
-FORMAT = 2  # of kept features: one more whenever this code gives other numbers, or lays them out in another way
+WHOLE = 0
+FORMAT = 3  # of kept features: one more whenever this code gives other numbers, or lays them out in another way
 
 
 @dataclass
@@ -66,8 +70,8 @@ def maps_at(
     Rounding them to bfloat16 halves the disk that kept ones take; as it stands here, no path sees other numbers. They come
     as the engine gives them: a bfloat16 tensor, or a float32 array of numbers that bfloat16 holds.
     """
-    if side is None:
-        maps = trunk(whole).mean((2, 3), keepdims=True)
+    if not side:
+        maps = trunk(whole) if side == WHOLE else trunk(whole).mean((2, 3), keepdims=True)
     else:
         maps = trunk(trunk.engine.at_side(canvases, side))
     return to_bfloat16(maps) if isinstance(maps, np.ndarray) else maps.bfloat16()
@@ -101,7 +105,7 @@ class Features:
                 kept = (torch.from_numpy(self.kept[side][self.rows[np.asarray(batch)]]) for side in wanted)
                 yield [maps.view(torch.bfloat16).to(self.trunk.device) for maps in kept]
             return
-        for (canvases, whole), wanted in zip(self.pictures(indices, None in chain(*sides)), sides, strict=True):
+        for (canvases, whole), wanted in zip(self.pictures(indices, not all(chain(*sides))), sides, strict=True):
             yield [self._maps_at(canvases, side, whole) for side in wanted]
 
     def _maps_at(self, canvases: Tensor, side: Side, whole: Tensor) -> Tensor:
@@ -123,8 +127,9 @@ class Features:
     def keep(self, folder: Path, sides: Sequence[Side], progress: bool = True) -> Features:
         """These features at all `sides`, kept below `folder` as bfloat16; what is not there yet is computed.
 
-        `folder` holds an array a side, and `features.json` with all that they depend on: where that has changed, they are
-        computed anew. Of several processes that want the same, one computes and the others wait for it.
+        `folder` holds an array a side, which ends in its checksum, and `features.json` with all that they depend on: where
+        that has changed, or a file is spoilt, they are computed anew. Of several processes that want the same, one computes
+        and the others wait for it.
         Errors: StudyError where the disk is full or may not be written to.
         """
         about, files = self._identity(), {side: folder / f"{side}.npy" for side in sides}
@@ -138,7 +143,7 @@ class Features:
                         temporary.write_text(json.dumps(about, indent=1))
                 for left in folder.glob(".*.tmp"):  # of a process that was killed: nobody else writes while the lock is ours
                     left.unlink()
-                if missing := {side: file for side, file in files.items() if not file.is_file()}:
+                if missing := {side: file for side, file in files.items() if not _is_whole(file)}:
                     self._compute(missing, progress)
                 # opened while nobody can replace them; once open, they stay as they are
                 kept = {side: np.load(file, mmap_mode="r") for side, file in files.items()}
@@ -174,7 +179,7 @@ class Features:
         indices = [range(i, min(i + 8, count)) for i in range(0, count, 8)]
         bar = tqdm(total=count, desc=f"features of {self.dataset.name}", unit="image", disable=not progress)
         with bar, ExitStack() as stack:
-            out = {side: stack.enter_context(open(stack.enter_context(whole_file(path)), "wb")) for side, path in files.items()}
+            out = {side: stack.enter_context(_checked_file(path)) for side, path in files.items()}
             for batch, (canvases, whole) in zip(indices, self.pictures(indices, None in files), strict=True):
                 for side, file in out.items():
                     rows = self._maps_at(canvases, side, whole).cpu().view(torch.int16).numpy()
@@ -185,11 +190,48 @@ class Features:
                 bar.update(len(batch))
 
 
+class _Checked:
+    """A file that counts the checksum of what is written to it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file, self.checksum = file, 0
+
+    def write(self, content: bytes) -> None:
+        self.checksum = zlib.crc32(content, self.checksum)
+        self.file.write(content)
+
+
+@contextmanager
+def _checked_file(path: Path) -> Iterator[_Checked]:
+    """A file to write to, which appears whole, with its checksum (CRC-32) as its last four bytes; NumPy reads past them."""
+    with whole_file(path) as temporary, open(temporary, "wb") as file:
+        yield (checked := _Checked(file))
+        file.write(checked.checksum.to_bytes(4, "little"))
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether a file of `_checked_file` is there with every byte as it was written; says so where it is not.
+
+    Read whole, at a gigabyte and a half a second: a training reads it once an epoch.
+    """
+    if not path.is_file():
+        return False
+    checksum, left = 0, path.stat().st_size - 4
+    with open(path, "rb") as file:
+        while left > 0:
+            part = file.read(min(left, 2**24))
+            checksum, left = zlib.crc32(part, checksum), left - len(part)
+        whole = file.read() == checksum.to_bytes(4, "little")
+    if not whole:
+        print(f"{path}: is cut off or spoilt; it is made again", file=sys.stderr)
+    return whole
+
+
 def _is_of(folder: Path, about: dict) -> bool:
     """Whether a folder holds features of this identity."""
     try:
         return json.loads((folder / "features.json").read_text()) == about
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return False
 
 
@@ -204,8 +246,8 @@ def files_digest(files: Sequence[Path]) -> str:
     for path in files:
         try:
             stat = path.stat()
-        except OSError as error:
-            raise StudyError(f"{path}: cannot be read ({error.strerror}); check the data root (`wsl data check`)") from None
+        except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+            raise StudyError(f"{path}: cannot be read ({getattr(error, 'strerror', error)}); see `wsl data check`") from None
         sha.update(f"{stat.st_size} {stat.st_mtime_ns}\n".encode())
     return sha.hexdigest()
 

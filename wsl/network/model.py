@@ -108,12 +108,20 @@ def scores_at(maps: Tensor, cells: Tensor) -> Tensor:
 
 
 def searched_scores(head: nn.Module, features: Tensor, cells: Tensor, masks: tuple[Tensor, Tensor] | None) -> Tensor:
-    """Scores (B, J) of the chosen cells (B, J) of a 1x1 head, with gradients; cell j scores class j mod K."""
-    index = cells[:, None].expand(-1, features.shape[1], -1)  # (B, C, J)
-    winners = features.flatten(2).gather(2, index)[..., None].float()  # (B, C, J, 1): one "pixel" a chosen cell
-    maps = head(winners, masks)[..., 0]  # (B, K, J)
-    classes = torch.arange(cells.shape[1], device=cells.device) % maps.shape[1]
-    return maps.gather(1, classes.expand(len(maps), 1, -1))[:, 0]
+    """Scores (B, J) of the chosen cells (B, J) of a 1x1 head, with gradients; cell j scores class j mod K.
+
+    Several classes often choose the same cell. On a processor each cell is then scored once; a GPU would have to wait for
+    their number.
+    """
+    area = features.shape[2] * features.shape[3]
+    chosen = (cells + area * torch.arange(len(cells), device=cells.device)[:, None]).flatten()
+    place = torch.arange(len(chosen), device=cells.device)
+    if chosen.device.type == "cpu":
+        chosen, place = chosen.unique(return_inverse=True)
+    winners = features.flatten(2)[chosen // area, :, chosen % area].float()  # (cells, C)
+    maps = head(winners.T[None, :, :, None], masks)[0, :, :, 0]  # (K, cells): one "pixel" a chosen cell
+    classes = torch.arange(cells.shape[1], device=cells.device) % len(maps)
+    return maps[classes.repeat(len(cells)), place].view(cells.shape)
 
 
 def pool(maps: Tensor, how: str) -> Tensor:

@@ -18,6 +18,7 @@ the versions of the packages, never on the number of workers. For the drawings a
 >>> generate(Path("runs/scenes/voc"), "voc", n_train=1000, n_val=500)        # about 35 s on two cores
 """
 
+import glob
 import json
 import multiprocessing
 import os
@@ -32,6 +33,7 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 import numpy as np
+from filelock import FileLock
 from PIL import Image, ImageFilter
 from tqdm import tqdm
 
@@ -331,21 +333,25 @@ def generate(
         return
     _check_drawings()
     root.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(prefix=f".{root.name}.part-", dir=root.parent))
-    try:
-        write = _write_voc if layout == "voc" else _write_coco
-        write(part, made_from, partial(_pictures, made_from, workers=workers, progress=progress))
-        part.chmod(0o755)
-        (part / "scenes.json").write_text(json.dumps(made_from, indent=2) + "\n")
-        if root.exists():
-            old = Path(tempfile.mkdtemp(prefix=f".{root.name}.old-", dir=root.parent))
-            os.replace(root, old / "set")
-            os.replace(part, root)
-            shutil.rmtree(old, ignore_errors=True)
-        else:
-            os.replace(part, root)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+    with FileLock(root.with_name(f".{root.name}.lock")):  # of several processes that want the same, one draws
+        for left in root.parent.glob(f".{glob.escape(root.name)}.part-*"):  # of one that was killed: nobody else draws now
+            shutil.rmtree(left, ignore_errors=True)
+        if _is_whole(root, made_from):
+            return
+        part = Path(tempfile.mkdtemp(prefix=f".{root.name}.part-", dir=root.parent))
+        try:
+            write = _write_voc if layout == "voc" else _write_coco
+            write(part, made_from, partial(_pictures, made_from, workers=workers, progress=progress))
+            part.chmod(0o755)
+            (part / "scenes.json").write_text(json.dumps(made_from, indent=2) + "\n")
+            if root.exists():
+                os.replace(root, part / "old")
+                os.replace(part, root)
+                shutil.rmtree(root / "old", ignore_errors=True)
+            else:
+                os.replace(part, root)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
 
 
 def _parameters(layout, n_train, n_val, seed, size) -> dict:

@@ -7,6 +7,7 @@ in the checkpoint and in the head's file. Where it differs, the training starts 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from wsl.errors import StudyError
-from wsl.files import sha256, whole_file
+from wsl.files import seal, sha256, unseal, whole_file
 from wsl.network.features import Features
 from wsl.profile import Profile
 
@@ -78,7 +79,7 @@ def head_is_of(path: Path, about: dict) -> bool:
 def _is_same(path: Path, kept: dict | None, about: dict, quiet: bool = False) -> bool:
     """Whether the identity in a file is the wanted one; None: there is none that can be read."""
     if kept != about and not quiet:
-        why = "is cut off or of another form" if kept is None else f"is of another training ({differences(kept, about)})"
+        why = "is spoilt or of another form" if kept is None else f"is of another training ({differences(kept, about)})"
         print(f"{path}: {why}; the training starts afresh", file=sys.stderr)
     return kept == about
 
@@ -86,7 +87,7 @@ def _is_same(path: Path, kept: dict | None, about: dict, quiet: bool = False) ->
 def check_settings(path: Path, about: dict, profile: Profile, system: str, seed: int) -> None:
     """Refuse a head (`about`: what its file says) that was trained with other settings than the manifest would state."""
     wanted = settings(profile, system, seed)
-    kept = {key: value for key, value in about.get("identity", {}).items() if key in wanted}
+    kept = {key: value for key, value in about["identity"].items() if key in wanted}
     if different := differences(kept, wanted) if kept else "it does not say which":
         raise StudyError(f"{path}: was trained with other settings ({different}); train it anew with `wsl train`")
 
@@ -94,8 +95,10 @@ def check_settings(path: Path, about: dict, profile: Profile, system: str, seed:
 def save_checkpoint(path: Path, about: dict, epoch: int, losses: list[float], parts: dict) -> None:
     """parts: name -> what has a `state_dict` (head, optimiser, schedule)."""
     state = {name: part.state_dict() for name, part in parts.items()}
+    content = io.BytesIO()
+    torch.save({"identity": about, "epoch": epoch, "losses": losses, **state}, content)
     with whole_file(path) as temporary:
-        torch.save({"identity": about, "epoch": epoch, "losses": losses, **state}, temporary)
+        temporary.write_bytes(seal(content.getvalue()))
 
 
 def load_checkpoint(path: Path, about: dict, parts: dict, device: torch.device, quiet: bool) -> tuple[int, list[float]]:
@@ -106,9 +109,9 @@ def load_checkpoint(path: Path, about: dict, parts: dict, device: torch.device, 
     if not path.is_file():
         return 0, []
     try:
-        state = torch.load(path, map_location=device, weights_only=True)
+        state = torch.load(io.BytesIO(unseal(path.read_bytes()) or b""), map_location=device, weights_only=True)
         kept = state["identity"]
-    except Exception:  # cut off, empty, an older form: each has its own error types, with the same remedy
+    except Exception:  # spoilt, empty, an older form: each has its own error types, with the same remedy
         state, kept = {}, None
     if not _is_same(path, kept, about, quiet):
         return 0, []

@@ -93,9 +93,11 @@ def load_localizer(head: Path | None = None, weights: Path | None = None, conven
     """The shipped head (VOC classes, trained on real photographs), or the one in `head`, with its trunk."""
     path = Path(head) if head else SHIPPED_HEAD
     state, about = read_head(path)
+    if weights is None and about["trunk"] != "efficientnet_lite0":  # a file from elsewhere must not start a download
+        raise StudyError(f"{path}: was trained on trunk {about['trunk']!r}; give that network's weights with --weights FILE")
     trunk = load_trunk(about["trunk"], weights, convention)
     check_head(path, about, trunk.name, trunk.weights_sha256)
-    scales = () if about.get("system", "").startswith("full_images") else tuple(about["test_scales"])
+    scales = () if about["system"].startswith("full_images") else about["test_scales"]
     if isinstance(trunk.engine, OpenVinoEngine) and state["ca.weight"].shape[-1] == 1:
         head = ArrayHead(state)
     else:

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
 from operator import methodcaller
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 
@@ -34,10 +34,14 @@ MAPPINGS = ("stretch", "centre")
 
 @dataclass(frozen=True)
 class Tester:
-    """A head, and the scales at which it is tested; no scales stands for FULL IMAGES."""
+    """A head, and the scales at which it is tested; no scales stands for FULL IMAGES.
+
+    pool: a score map's score is its "max", or as Zhou et al. 2016 have it its "mean".
+    """
 
     head: Adaptation | ArrayHead
     scales: tuple[float, ...]
+    pool: Literal["max", "mean"] = "max"
 
     def sides(self, canvas: int) -> list[Side]:
         return [side_at(s, canvas) for s in sorted(self.scales)] or [None]
@@ -85,7 +89,8 @@ def read(
     """
     sides = tester.sides(canvas)
     maps = [tester.score_maps(features[side]) for side in sides]
-    peaks = np.stack([m.max((2, 3)) for m in maps]).astype(np.float64)  # (scales, B, K)
+    pooled = np.max if tester.pool == "max" else np.mean
+    peaks = np.stack([pooled(m, (2, 3)) for m in maps]).astype(np.float64)  # (scales, B, K)
     points = np.full((len(mappings), *peaks.shape[1:], 2), np.nan)
     if None not in sides:
         own = [grids[side] for side in sides]

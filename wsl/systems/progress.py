@@ -25,15 +25,22 @@ def follow(runs: Path, forecast: dict[str, float]) -> None:
 
 
 def done(runs: Path, profile: str, stage: str, parts: int = 1, now: float | None = None) -> str:
-    """Count a step; the line to show, or "" where there is no forecast or the stage has further parts to do."""
+    """Count a step; the line to show, or "" where there is no forecast or the stage has further parts to do.
+
+    A forecast that is spoilt is none: no step fails for it.
+    """
     try:
-        plan = json.loads((Path(runs) / "forecast.json").read_text())
-    except (OSError, ValueError):
+        return _done(Path(runs), profile, stage, parts, now)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return ""
+
+
+def _done(runs: Path, profile: str, stage: str, parts: int, now: float | None) -> str:
+    plan = json.loads((runs / "forecast.json").read_text())
     name = f"{profile} {stage}"
-    with open(Path(runs) / "progress.log", "a") as log:  # a short line is appended whole, whoever else appends
+    with open(runs / "progress.log", "a") as log:  # a short line is appended whole, whoever else appends
         log.write(f"{name}\t{1 / parts}\n")
-    lines = [line.split("\t") for line in (Path(runs) / "progress.log").read_text().splitlines()]
+    lines = [line.split("\t") for line in (runs / "progress.log").read_text().splitlines()]
     finished = {key: sum(float(part) for other, part in lines if other == key) > 0.999 for key in plan["seconds"]}
     if not finished.get(name):
         return ""

@@ -17,9 +17,11 @@ sorted, and reduced by a seeded draw where there are more than `most`.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import multiprocessing
 import shutil
+import sys
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -41,7 +43,7 @@ from wsl.network.features import files_digest
 from wsl.profile import Profile
 
 SMALLEST = 0.04  # shortest side of a proposal over the longest of the picture: 20 of 500 pixels, as in R-CNN
-FORMAT = 2  # of kept proposals: one more whenever this code gives others
+FORMAT = 3  # of kept proposals: one more whenever this code gives others
 CHUNK = 500  # pictures in each file that is kept while a run is unfinished, so that it can go on from there
 
 
@@ -72,6 +74,10 @@ class Proposals:
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
+
+    def digest(self) -> str:
+        """Hexadecimal sha256: a file whose numbers have another one is spoilt."""
+        return hashlib.sha256(self.boxes.tobytes() + self.offsets.tobytes()).hexdigest()
 
 
 def proposals_path(profile: Profile, split: str, runs: Path) -> Path:
@@ -126,18 +132,24 @@ def _write(path: Path, about: dict, boxes: list[np.ndarray]) -> Proposals:
     offsets = np.cumsum([0, *map(len, boxes)], dtype=np.int64)
     proposals = Proposals(np.concatenate([np.zeros((0, 4)), *boxes]).astype(np.float32), offsets)
     with whole_file(path) as temporary:
-        save_file({"boxes": proposals.boxes, "offsets": proposals.offsets}, temporary, {"about": json.dumps(about)})
+        of_all = {"about": json.dumps(about | {"sha256": proposals.digest()})}
+        save_file({"boxes": proposals.boxes, "offsets": proposals.offsets}, temporary, of_all)
     return proposals
 
 
 def _read(path: Path, about: dict) -> Proposals | None:
-    """What `_write` wrote for this very data and settings; None if that is not there."""
+    """What `_write` wrote for this very data and settings; None if that is not there, in words if it is spoilt."""
     if not path.is_file():
         return None
     try:
         with safe_open(path, "np") as file:
-            if json.loads((file.metadata() or {}).get("about", "null")) != about:
-                return None
-            return Proposals(file.get_tensor("boxes"), file.get_tensor("offsets"))
-    except (SafetensorError, ValueError):  # the file was cut off: it is made again
-        return None
+            kept = json.loads((file.metadata() or {}).get("about", "null"))
+            found = Proposals(file.get_tensor("boxes"), file.get_tensor("offsets"))
+        if kept == about | {"sha256": found.digest()}:
+            return found
+        spoilt = kept["sha256"] != found.digest()
+    except (SafetensorError, ValueError, KeyError, TypeError, RecursionError):
+        spoilt = True
+    if spoilt:
+        print(f"{path}: is cut off or spoilt; it is made again", file=sys.stderr)
+    return None

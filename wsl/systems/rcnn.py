@@ -52,6 +52,7 @@ from wsl.errors import StudyError
 from wsl.evaluation.detection import box_iou
 from wsl.files import whole_file
 from wsl.network.features import Features, Side
+from wsl.network.heads import read_about
 from wsl.profile import Profile
 from wsl.systems.checkpoint import identity
 from wsl.systems.predict import table
@@ -275,7 +276,11 @@ def load_classifier(path: Path) -> tuple[RegionClassifier, dict]:
         raise StudyError(f"{path}: no such classifiers; make them with `wsl train PROFILE rcnn`")
     try:
         with safe_open(path, "pt") as file:
-            about = json.loads(file.metadata()["about"])
-            return RegionClassifier(file.get_tensor("weight").float(), file.get_tensor("bias")), about
-    except (SafetensorError, TypeError, KeyError, ValueError) as error:
+            found, about = RegionClassifier(file.get_tensor("weight").float(), file.get_tensor("bias").float()), read_about(file)
+        if not (found.weight.isfinite().all() and found.bias.isfinite().all()):
+            raise ValueError("it holds numbers that are not finite")
+        if found.weight.ndim != 4 or found.bias.shape != found.weight.shape[:1] or len(found.bias) != len(about["classes"]):
+            raise ValueError(f"its arrays for {len(about['classes'])} classes are {tuple(found.weight.shape)}")
+        return found, about
+    except (OSError, SafetensorError, TypeError, KeyError, ValueError) as error:
         raise StudyError(f"{path}: not classifiers of this study ({error}); make them with `wsl train`") from None

@@ -13,8 +13,11 @@ import platform
 import shlex
 import shutil
 import subprocess
+import sys
 import time
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
@@ -23,6 +26,7 @@ from itertools import repeat
 from pathlib import Path
 
 import torch
+from filelock import FileLock, Timeout
 
 import wsl
 from wsl.data.dataset import Dataset
@@ -30,6 +34,7 @@ from wsl.data.geometry import side_at
 from wsl.errors import StudyError
 from wsl.evaluation.predictions import ALTERNATIVES
 from wsl.evaluation.runs import read_run, run_folder, write_run
+from wsl.evaluation.views import FILES as VIEW_FILES
 from wsl.files import sha256, whole_file
 from wsl.network.arithmetic import instruction_set
 from wsl.network.engines import one_pool
@@ -41,15 +46,18 @@ from wsl.profile import Profile, check_system, head_of, method_of, scores_of
 from wsl.systems.checkpoint import check_settings, head_is_of, identity
 from wsl.systems.evolve import epoch_readers, write_evolution
 from wsl.systems.extent import ExtentReader, write_extent
+from wsl.systems.gradcam import GradCamReader
 from wsl.systems.predict import HeadReader, Tester, center_prediction, one_pass
 from wsl.systems.proposals import Proposals, keep_proposals
 from wsl.systems.rcnn import RegionClassifier, RegionReader, load_classifier, train_rcnn
 from wsl.systems.train import Process, train
+from wsl.systems.views import ViewReader
 
 # what a prediction depends on: a manifest says whether any of them differs from the commit
 COMPUTING = "errors.py files.py profile.py data scenes network evaluation systems".split()
 COMPUTING = [f"wsl/{name}" for name in COMPUTING]
 TRAINING = "errors.py files.py profile.py data network systems".split()  # what a head depends on
+CHECKED = {"files", "log_sha256"}  # what a training log holds for its own sake
 WEIGHT = {"rcnn": 4.0, "full_images": 0.3, "object_patches": 0.5}  # time that training takes, over that of weak_sup
 
 
@@ -96,22 +104,49 @@ def train_systems(profile: Profile, targets: list[tuple[str, int]], runs: Path, 
     with Process.join() as process:
         trunk, dataset = trunk_of(profile), profile.dataset("train", runs)
         features = training_features(profile, runs, trunk, dataset, *(system for system, _ in targets))
-        left = [target for target in targets if not (missing and _is_made(profile, *target, folders[target], features))]
-        for system, seed in sorted(left, key=lambda target: target[0] == "rcnn" and process.world > 1):  # fitted by one of them
-            started, out = time.monotonic(), folders[system, seed]
-            if process.rank == 0:  # what lies there is of the head before
-                for path in [*out.glob("*.csv"), *out.glob("evolution.*"), *out.glob("*.json"), *out.glob("*.parquet")]:
-                    path.unlink(missing_ok=True)
-            if system != "rcnn":  # weak_sup keeps its epochs, for Figure 1
-                losses = train(profile, system, seed, features, out, record=system == "weak_sup", process=process)[1]
-                log = {"losses": losses}
-            elif process.rank == 0:
-                log = {"regions": train_rcnn(profile, seed, features, runs, out)}
-            if process.rank == 0:
-                seconds = round(time.monotonic() - started, 1)
-                log |= {"train_seconds": seconds, "n_train": len(dataset), "train_digest": dataset.digest()}
-                _write_json(out / "training.json", log | code | {"code_sha256": training_code()})
+        # R-CNN* last where several processes train: one of them fits it
+        for system, seed in sorted(targets, key=lambda target: target[0] == "rcnn" and process.world > 1):
+            with _only_writer(folders[system, seed], process):
+                if missing and _is_made(profile, system, seed, folders[system, seed], features):
+                    continue
+                started, out = time.monotonic(), folders[system, seed]
+                if process.rank == 0:  # what lies there is of the head before
+                    for path in [*out.glob("*.csv"), *out.glob("evolution.*"), *out.glob("*.json"), *out.glob("*.parquet")]:
+                        path.unlink(missing_ok=True)
+                if system != "rcnn":  # weak_sup keeps its epochs, for Figure 1
+                    losses = train(profile, system, seed, features, out, record=system == "weak_sup", process=process)[1]
+                    log = {"losses": losses}
+                elif process.rank == 0:
+                    log = {"regions": train_rcnn(profile, seed, features, runs, out)}
+                if process.rank == 0:
+                    seconds = round(time.monotonic() - started, 1)
+                    log |= {"train_seconds": seconds, "n_train": len(dataset), "train_digest": dataset.digest()}
+                    heads = [out / "head.safetensors", *sorted(out.glob("epochs/*.safetensors"))]
+                    log |= {"files": {path.relative_to(out).as_posix(): sha256(path) for path in heads}}
+                    log |= code | {"code_sha256": training_code()}
+                    _write_json(out / "training.json", log | {"log_sha256": _log_digest(log)})
     return [folder / "head.safetensors" for folder in folders.values()]
+
+
+@contextmanager
+def _only_writer(out: Path, process: Process) -> Iterator[None]:
+    """One training at a time in the folder of a run: another waits until it is done. Processes of torchrun are one."""
+    if process.rank > 0:
+        yield
+        return
+    out.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(out.with_name(out.name + ".lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        if process.world > 1:  # the others would not wait with this one
+            raise StudyError(f"{out}: another process trains this head; start again when it is done") from None
+        print(f"{out}: another process trains this head; waiting until it is done", file=sys.stderr)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def train_side_by_side(profile: Profile, targets: list[tuple[str, int]], runs: Path, missing: bool, workers: int) -> list[Path]:
@@ -131,20 +166,46 @@ def train_side_by_side(profile: Profile, targets: list[tuple[str, int]], runs: P
 
 def _is_made(profile: Profile, system: str, seed: int, out: Path, features: Features) -> bool:
     """Whether a head is there that this very training gives, by this very code; says so where it is another's."""
-    head, log = out / "head.safetensors", out / "training.json"
-    if not (head.is_file() and log.is_file() and head_is_of(head, identity(profile, system, seed, features))):
+    head = out / "head.safetensors"
+    if not (head.is_file() and (out / "training.json").is_file() and head_is_of(head, identity(profile, system, seed, features))):
         return False
-    return json.loads(log.read_text()).get("code_sha256") == training_code()
+    try:
+        return read_log(out).get("code_sha256") == training_code()
+    except StudyError as error:
+        print(error, file=sys.stderr)
+        return False
+
+
+def read_log(folder: Path) -> dict:
+    """What `train_systems` wrote when a training was done; its files must still be as they were then."""
+    path = folder / "training.json"
+    try:
+        log = json.loads(path.read_bytes())
+        if CHECKED & set(log) and log["log_sha256"] != _log_digest(log):  # a log of before the checksums has neither
+            raise ValueError
+        spoilt = [name for name, digest in log.get("files", {}).items() if sha256(folder / name) != digest]
+    except FileNotFoundError as error:
+        raise StudyError(f"{error.filename}: no such file: the training was not finished; take it up with `wsl train`") from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise StudyError(f"{path}: is cut off or spoilt; train again with `wsl train`") from None
+    if spoilt:
+        raise StudyError(f"{folder / spoilt[0]}: is not as the training left it; train again with `wsl train`")
+    return log
 
 
 @one_pool()
 def predict_systems(
-    profile: Profile, targets: list[tuple[str, int]], runs: Path, evolve: int | None = None, extent: int | None = None
+    profile: Profile,
+    targets: list[tuple[str, int]],
+    runs: Path,
+    evolve: int | None = None,
+    extent: int | None = None,
+    views: int | None = None,
 ) -> list[Path]:
     """Predict with the heads of several (system, seed) in one pass of the trunk over the evaluation images.
 
-    evolve, extent: a seed of weak_sup, for which the same pass serves Figure 1's evolution, or the extent of objects: see
-    `write_evolution` and `write_extent`. Returns the folders of the runs.
+    evolve, extent, views: a seed of weak_sup, for which the same pass serves Figure 1's evolution, the extent of objects, or the
+    per-image browser: see `write_evolution`, `write_extent` and `ViewReader`. Returns the folders of the runs.
     """
     for system, _ in targets:
         check_system(system)
@@ -152,12 +213,16 @@ def predict_systems(
     started, code, dataset = time.monotonic(), code_state(), profile.dataset("val", runs)
     features = Features(trunk_of(profile), dataset, profile.canvas)
     heads = dict.fromkeys((scores_of(s), k) for s, k in targets)
-    with_boxes = extent is not None or "rcnn" in dict(heads)
+    logs = {target: read_log(folder(head_of(target[0]), target[1])) for target in heads}
+    if evolve is not None:
+        read_log(folder("weak_sup", evolve))
+    with_boxes = extent is not None or "rcnn" in dict(list(heads))
     proposals = keep_proposals(profile, "val", runs) if with_boxes else None
     readers = {(s, k): _reader(profile, s, folder(head_of(s), k), features, proposals) for s, k in heads}
     epochs = [] if evolve is None else epoch_readers(folder("weak_sup", evolve), features)
     boxes = [] if extent is None else [_extent_reader(profile, folder("weak_sup", extent), features, proposals)]
-    one_pass(features, [*boxes, *readers.values(), *epochs])
+    seen = [] if views is None else [_view_reader(profile, folder("weak_sup", views), features)]
+    one_pass(features, [*boxes, *seen, *readers.values(), *epochs])
     tables = {target: reader.table() for target, reader in readers.items()}
     seconds = time.monotonic() - started
     for system, seed in targets:
@@ -165,6 +230,8 @@ def predict_systems(
         if method_of(system) == "center":
             df = center_prediction(df, dataset)
         about = manifest(profile, system, seed, features.trunk, dataset, folder(head_of(system), seed), code)
+        if about["training"] != _shown(logs[scores_of(system), seed]):
+            raise StudyError(f"{folder(head_of(system), seed)}: was trained anew meanwhile; predict again")
         about["predict_seconds"] = round(seconds / len(tables), 1)
         about["wall_seconds"] = round(about["predict_seconds"] + about["training"]["train_seconds"], 1)
         write_run(folder(system, seed), df, about)
@@ -172,6 +239,8 @@ def predict_systems(
         write_evolution(folder("weak_sup", evolve), epochs, bool(profile.generate))
     for reader in boxes:
         write_extent(folder("weak_sup", extent), reader.detections(), dataset, profile.layout == "coco")
+    for reader in seen:
+        reader.write(folder("weak_sup", views), sha256(folder("weak_sup", views) / "head.safetensors"))
     return [folder(*target) for target in targets]
 
 
@@ -181,20 +250,29 @@ def _checked_head(profile: Profile, system: str, folder: Path, features: Feature
     head, about = load_classifier(path) if system == "rcnn" else load_head(path)
     check_head(path, about, features.trunk.name, features.trunk.weights_sha256, features.dataset.classes)
     check_settings(path, about, profile, system, about["seed"])
-    if not (folder / "training.json").is_file():
-        raise StudyError(f"{folder / 'training.json'}: no such file: the training was not finished; take it up with `wsl train`")
+    read_log(folder)
     return head.to(features.trunk.device)
 
 
 def _reader(
     profile: Profile, system: str, folder: Path, features: Features, proposals: Proposals | None
-) -> HeadReader | RegionReader:
+) -> HeadReader | RegionReader | GradCamReader:
     """What gives the predictions table of a system, with the head in `folder`."""
     head = _checked_head(profile, head_of(system), folder, features)
-    if system == "rcnn":
-        return RegionReader(profile, features, proposals, head)
-    scales = () if method_of(system) == "full_images" else profile.system_settings(system).test_scales
-    return HeadReader(Tester(head, scales), features)
+    match method_of(system):
+        case "rcnn":
+            return RegionReader(profile, features, proposals, head)
+        case "grad_cam" | "grad_cam_plus_plus" | "layer_cam" as method:
+            return GradCamReader(method, head, features)
+        case "cam":
+            return HeadReader(Tester(head, profile.system_settings(system).test_scales, "mean"), features)
+        case "full_images":
+            return HeadReader(Tester(head, ()), features)
+    return HeadReader(Tester(head, profile.system_settings(system).test_scales), features)
+
+
+def _view_reader(profile: Profile, folder: Path, features: Features) -> ViewReader:
+    return ViewReader(Tester(_checked_head(profile, "weak_sup", folder, features), profile.test_scales), features)
 
 
 def _extent_reader(profile: Profile, folder: Path, features: Features, proposals: Proposals) -> ExtentReader:
@@ -236,11 +314,20 @@ def manifest(
         "data": {"name": dataset.name, "digest": dataset.digest(), "n_images": len(dataset)},
         "weights_sha256": trunk.weights_sha256,
         "head_sha256": sha256(of_head / "head.safetensors"),
-        "training": json.loads((of_head / "training.json").read_text()),
+        "training": _shown(read_log(of_head)),
         "hardware": hardware(trunk),
         "software": {name: version(name) for name in ("torch", "timm", "openvino", "numpy") if find_spec(name)},
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def _shown(log: dict) -> dict:
+    """What a manifest says of a training."""
+    return {key: value for key, value in log.items() if key not in CHECKED}
+
+
+def _log_digest(log: dict) -> str:
+    return hashlib.sha256(json.dumps({**log, "log_sha256": None}, sort_keys=True).encode()).hexdigest()
 
 
 def _changes(profile: Profile) -> str:
@@ -293,8 +380,10 @@ def record_run(folder: Path, results: Path) -> Path:
     target.mkdir(parents=True, exist_ok=True)
     if about["system"] not in ("weak_sup", "full_images", "center"):
         df = df.drop(columns=list(ALTERNATIVES), errors="ignore")
-    write_run(target, df, about)
-    for name in ("evolution.csv", "discovery.csv", "evolution.safetensors", "extent.csv", "extent_samples.csv"):
+    besides = ("evolution.csv", "discovery.csv", "evolution.safetensors", "extent.csv", "extent_samples.csv", *VIEW_FILES)
+    for name in besides:
         if (folder / name).is_file():
-            shutil.copyfile(folder / name, target / name)
+            with whole_file(target / name) as temporary:
+                shutil.copyfile(folder / name, temporary)
+    write_run(target, df, about)  # last: its manifest says that all is there
     return target

@@ -1,0 +1,54 @@
+"""`make torture`: all hostile inputs, spoilt files, kills and commands; a line for each area, kept in book/torture.csv."""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from hostile import network
+from hostile.inputs import AREAS, held
+from hostile.kills import kills
+from hostile.own import spoilings
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def trials(area: str, folder: Path, draw: random.Random, count: int) -> Iterator[tuple[str, str]]:
+    if area == "kills":
+        return kills(folder, draw, count)
+    if area == "network":
+        return network.commands(folder, sys.executable, ROOT)
+    if area == "own files":
+        return spoilings(folder, draw)
+    return ((trial.what, held(trial)) for trial in AREAS[area](folder, draw))
+
+
+def main() -> int:
+    names = [*AREAS, "own files", "network", "kills"]
+    p = argparse.ArgumentParser(prog="make torture", description=__doc__)
+    p.add_argument("areas", nargs="*", metavar="AREA", help=f"of: {', '.join(names)} (default: all)")
+    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--kills", type=int, default=50, metavar="N", help="default: 50")
+    p.add_argument("--record", type=Path, metavar="CSV", help="add a line for each area to this file")
+    args = p.parse_args()
+    lost = 0
+    for area in args.areas or names:
+        if area == "network" and not network.available():
+            print("network: not tried, strace is not installed")
+            continue
+        with tempfile.TemporaryDirectory(prefix="wsl-torture-") as folder:
+            found = list(trials(area, Path(folder), random.Random(args.seed), args.kills))
+        faults = [fault for _, fault in found if fault]
+        lost += len(faults)
+        print(f"{area}: tried {len(found)}, held {len(found) - len(faults)}", *faults, sep="\n  ", flush=True)
+        if args.record:
+            with open(args.record, "a") as file:
+                file.write(f"{area},{args.seed},{len(found)},{len(found) - len(faults)}\n")
+    return int(lost > 0)
+
+
+sys.exit(main())
