@@ -87,8 +87,8 @@ bench: $(COMPARED)   ## how fast: against other ways to do the same; some ten mi
 check: $(INSTALLED)  ## prove that the built site opens offline, without errors, with every link whole
 	$(BIN)/python -m tools.site check _build/html
 
-pdf: $(INSTALLED)    ## the book as one PDF (needs chromium)
-	$(BIN)/python -m tools.site pdf _build/book.pdf
+pdf: $(INSTALLED)    ## the book as one PDF, linked from the built site (needs chromium)
+	$(BIN)/python -m tools.site pdf
 
 plan: $(INSTALLED)   ## what `make book` would do, and what it would take
 	@$(PLAN)

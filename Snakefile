@@ -115,7 +115,7 @@ def besides(profile):
     """What the first weak_sup serves besides its table: option of `wsl predict` -> the file that it writes."""
     if "weak_sup" not in profile.systems:
         return {}
-    return {"evolve": "evolution.csv"} | ({"extent": "extent.csv"} if needs_proposals(profile) else {})
+    return {"evolve": "evolution.csv", "views": "views.parquet"} | ({"extent": "extent.csv"} if needs_proposals(profile) else {})
 
 
 def predicted(name):

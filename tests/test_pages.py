@@ -1,5 +1,6 @@
 """What the pages on ablations, extent, sensitivity and context show, and the per-image browser."""
 
+import base64
 import json
 import re
 
@@ -12,15 +13,15 @@ from tools.browser import find_chromium, open_browser
 from wsl.data import voc
 from wsl.data.voc import CLASSES
 from wsl.errors import StudyError
-from wsl.evaluation import predictions
+from wsl.evaluation import predictions, views
 from wsl.evaluation.evaluate import RESAMPLES
 from wsl.evaluation.runs import find_runs, read_manifest, read_run, write_run
 from wsl.findings import reasons
 from wsl.findings import results as report
 from wsl.findings.results import Column
-from wsl.pages import ablations, browse, figures, gallery, scoreboard, sensitivity, tables
+from wsl.pages import ablations, browse, figures, forest, gallery, intervals, pictures, scoreboard, sensitivity, tables
 from wsl.pages import extent as extent_page
-from wsl.pages.show import NOT_ATTEMPTED
+from wsl.pages.show import NOT_ATTEMPTED, number
 
 
 def columns(root, *profiles):
@@ -45,7 +46,7 @@ def test_ablations_compare_the_seeds_in_common(root):
     assert [[run.seed for run in result.runs] for result in pair] == [[0], [0]]
     html = ablations.table([column], "classification")
     gain = report.difference(*pair)
-    assert f"{gain.value:+.1f}</a>" in html and "something_new" in html and NOT_ATTEMPTED in html
+    assert f"<small>{number(gain.value, sign=True)} (" in html and "something_new" in html and NOT_ATTEMPTED in html
     assert "train_s1@n5" not in html  # two changes: not an ablation of one
     curve = ablations.image_curve(column)
     assert curve["percent"].to_list() == [5, 100] and (curve["location"] <= curve["classification"]).all()
@@ -61,7 +62,7 @@ def test_extent(root):
     write_extent(both[0].folder("weak_sup"), (0.4, 0.2, 0.1))
     html = extent_page.table(both)
     assert ">10.00</a>" in html and "38.0 to 42.0" in html and "COCOeval 11.00" in html
-    assert "11.74" in html and 'href="runs.html#voc-sample-trunk-weak_sup-seed0"' in html
+    assert "11.74" in html and 'href="runs.html#voc-sample-trunk-weak_sup"' in html
     html = extent_page.scorings_table(both)
     assert "10.0 / 20.0 / 40.0</a><br><small>25% (24 to 26) is left" in html and "11.7 / 27.5 / 43.5" in html
     curves = extent_page.curves(both)
@@ -113,9 +114,9 @@ def test_sensitivity(root):
     assert sensitivity.mean_ap(several, True, tolerance=np.inf) == sensitivity.mean_ap(several, False)
     (column,) = columns(root, "voc-sample")
     curves = sensitivity.tolerance_curves(column)
-    assert list(curves) == ["J, weak supervision", "K, center prediction"]
+    assert list(curves) == ["J. weak supervision", "K. center"]
     assert all(curve.is_monotonic_increasing for curve in curves.values())
-    assert "∞" in figures.as_html(figures.tolerance_curve(curves), "alt")
+    assert "∞" in figures.as_html(figures.tolerance_curves({"sample": curves}), "alt")
     assert ">VOC 2007 sample</a>: J" in sensitivity.order_sentences([column])[0]
     for table in (sensitivity.definitions_table, sensitivity.points_table, sensitivity.labels_table):
         assert "voc-sample-trunk-weak_sup-seed0" in table([column])
@@ -146,6 +147,26 @@ def test_drops(root):
     assert CLASSES[0] in figures.as_html(chart, "alt")
 
 
+def test_figure_5_shows_every_class_and_its_values(tmp_path):
+    for system in ("weak_sup", "full_images"):
+        make_run(tmp_path / "results", "coco-sample", system, classes=CLASSES, points=system == "weak_sup")
+    full, weak = columns(tmp_path, "coco-sample")[0].load_pair("full_images", "weak_sup")
+    html = forest.class_chart(full, weak)
+    ap = 100 * weak.classification.classes["ap"]
+    assert html.count("<svg role") == 2 and html.count("<title>") == len(CLASSES)
+    assert all(f"<title>{name}: " in html and f"weak supervision {ap[name]:.1f} (" in html for name in CLASSES)
+    gains = forest.gains(weak, full, CLASSES[:1])
+    assert gains.count("<title>") == len(CLASSES) and "−" in gains and "-0.0" not in gains
+
+
+def test_marks_stand_where_their_values_are():
+    rows = [intervals.Row("<a>", (intervals.Mark(5, 0, 10),), "5"), intervals.Row("b", (intervals.Mark(float("nan")),))]
+    assert intervals.ticks(rows) == [0, 2, 4, 6, 8, 10]
+    svg = intervals.chart(rows, "alt")
+    assert 'x1="3.00%" x2="97.00%" y1="28"' in svg and '<svg x="50.00%" y="28"' in svg and "&lt;a&gt;" in svg
+    assert svg.count("<circle") == 1  # no value, no mark
+
+
 def test_effort_and_verdicts_are_computed_from_the_runs(root):
     runs = find_runs(root / "results")
     html = scoreboard.effort_table(runs, [])
@@ -166,21 +187,40 @@ def browsed(voc_root, tmp_path):
     })  # fmt: skip
     table.loc[(table["image"] == "000012") & (table["class"] == "dog"), "score"] = 2.0  # found
     table.loc[(table["image"] == "000007") & (table["class"] == "bus"), "score"] = 1.0  # false positive; dog not detected
-    write_run(tmp_path / "runs/x/trunk/weak_sup/seed0", predictions.attach_truth(table, dataset), {})
-    return gallery.weak_sup_table(Column(str(tmp_path / "runs"), "x", "trunk")), dataset
+    folder, column = tmp_path / "runs/x/trunk/weak_sup/seed0", Column(str(tmp_path / "runs"), "x", "trunk")
+    write_run(folder, predictions.attach_truth(table, dataset), {"head_sha256": "abc"})
+    width, height = dataset.sizes.T
+    addresses = [f"http://pictures.test/{image}.jpg" for image in dataset.images]
+    sizes = pd.DataFrame({"image": dataset.images, "width": width, "height": height, "address": addresses})
+    steps = np.arange(16, dtype=np.uint8) * 17
+    rows = [("000012", "dog", [10.0, 10, 29, 39], steps.tobytes()), ("000007", "bus", [], steps[::-1].tobytes())]
+    views.write(folder, sizes, pd.DataFrame(rows, columns=views.VIEWS.names), "abc")
+    return gallery.weak_sup_table(column), gallery.Album(views.read(folder))
 
 
-def test_failures_come_first_and_every_picture_is_there(browsed):
-    table, dataset = browsed
+def test_failures_come_first_and_every_picture_is_there(browsed, monkeypatch):
+    table, album = browsed
     found = browse.cases(table)
-    assert found["000012"] == [("dog", "found")] and found["000100"] == []
-    assert found["000007"] == [("bus", "false positive"), ("dog", "not detected")]
+    assert found["000012"] == [("dog", "found", 88, 15, 20)] and found["000100"] == []
+    assert [case[:2] for case in found["000007"]] == [("bus", "false positive"), ("dog", "not detected")]
     assert browse.choose(found) == ["000007", "2008_000003", "000012", "000100"]
-    html = browse.browser(table, dataset)
-    assert re.findall(r'data-image="([^"]+)"', html) == browse.choose(found) and "all 4 pictures" in html
-    assert 'data-cases="bus=false positive|dog=not detected"' in html
-    assert "2 of 4 pictures" in browse.browser(table, dataset, 2)
-    assert "No run" in browse.browser(None, dataset) and "No run" in browse.browser(table, None)
+    html = browse.browser(table, album)
+    entries = json.loads(re.search(r"json\">(.*)</script>", html)[1])["pictures"]
+    assert [entry[0] for entry in entries] == browse.choose(found) and "all 4 pictures" in html
+    # 100 x 50 pixels: the upper two of four rows of cells, in 16 steps, two a byte
+    upper = base64.b64encode(bytes.fromhex("01234567")).decode()
+    assert entries[2][:5] == ["000012", 100, 50, "http://pictures.test/000012.jpg", 4]
+    assert entries[2][5] == [["dog", 3, 88, 15, 20, [[10, 10, 29, 39]], upper]]
+    monkeypatch.setattr(browse, "MOST", len(json.dumps(entries[:2], separators=(",", ":"))))
+    assert "2 of 4 pictures" in browse.browser(table, album)
+    assert "nothing to browse" in browse.browser(None, album) and "nothing to browse" in browse.browser(table, None)
+
+
+def test_photographs_that_are_not_here_are_an_empty_ground(browsed):
+    table, album = browsed
+    ((body, caption),) = gallery.cards(table, album, "found", 3)
+    assert 'data-address="http://pictures.test/000012.jpg"' in body and "href" not in body and caption == "found: dog"
+    assert album.host == "pictures.test" and "from pictures.test" in pictures.photographs_button(album.host)
 
 
 @pytest.mark.skipif(find_chromium() is None, reason="no Chromium (apt install chromium, or CHROMIUM=/path)")
@@ -204,7 +244,8 @@ def test_filters_keys_and_permalink_in_a_real_browser(browsed, tmp_path):
         page.keyboard.press("4")  # without what was found
         assert shown() == ["000007", "2008_000003"]
         page.keyboard.press("Enter")
-        assert page.locator("dialog").is_visible()
+        assert page.locator("dialog").is_visible() and page.locator("dialog svg").count() == 1
+        assert all(url.startswith("file:") for url in browser.requests)
         link = page.url
         page.keyboard.press("Escape")
         page.locator("select").select_option("bus")
@@ -213,3 +254,7 @@ def test_filters_keys_and_permalink_in_a_real_browser(browsed, tmp_path):
         page.wait_for_function("document.activeElement.dataset.image === '2008_000003'")
         assert shown() == ["000007", "2008_000003"]
         assert not browser.errors
+        assert page.locator(".wsl-browse-card image[data-address]").count() > 0 and page.locator("image[href^=http]").count() == 0
+        page.get_by_role("button", name="Load the photographs").click()
+        page.get_by_text("could not be loaded").wait_for()  # there is no network here
+        assert {url for url in browser.requests if not url.startswith(("file:", "data:"))} >= {"http://pictures.test/000007.jpg"}

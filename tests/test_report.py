@@ -1,10 +1,12 @@
 """Report functions on tiny made-up run folders, with runs missing."""
 
+import itertools
 import re
 
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import REPOSITORY
 from safetensors.numpy import save_file
 
 from wsl.data.photographs import PHOTOGRAPHS
@@ -15,7 +17,7 @@ from wsl.evaluation.detection import SCORINGS
 from wsl.evaluation.runs import GENERATED, REAL, find_runs, write_run
 from wsl.findings import results as report
 from wsl.findings.results import Column
-from wsl.pages import figures, gallery, pictures, tables
+from wsl.pages import figures, forest, gallery, pictures, provenance, tables
 from wsl.pages.show import NOT_ATTEMPTED
 
 TITLES = {"voc-sample": "VOC 2007 sample (real photographs)", "scenes": "scenes, VOC layout"}
@@ -107,14 +109,17 @@ def test_difference_is_paired_and_said_in_words(roots):
     assert same.low == same.high == 0
     text = tables.say_difference(weak, full, "classification", "G", "F")
     assert "above F" in text and f"{d.value:+.1f} points" in text
+    rows = forest.differences({"voc": columns(roots)}, [("weak_sup", "full_images", "classification")])
+    assert "J − H, classification, VOC</text>" in rows and f">{d.value:+.1f} (" in rows and "the paper: +5.8" in rows
+    assert NOT_ATTEMPTED.capitalize() in forest.differences({"voc": columns(roots)}, [("weak_sup", "rcnn", "location")])
     assert "No run of F" in tables.say_difference(weak, None, "classification", "G", "F")
 
 
 def test_tables_tell_sources_apart_and_link_to_runs(roots):
-    for metric in ("classification", "location"):
-        html = tables.table2(columns(roots), columns(roots), metric)
+    for layout in ("voc", "coco"):
+        html = tables.table2(columns(roots), layout)
         assert all(f'class="{kind}"' in html for kind in ("src-paper", "src-real", "src-scenes"))
-        assert 'href="runs.html#voc-sample-trunk-weak_sup-seed0"' in html
+        assert 'href="runs.html#voc-sample-trunk-weak_sup"' in html
         assert NOT_ATTEMPTED in html and "VOC 2007 sample, 50 photographs" in html
         heads = re.findall(r'<th [^>]*><span class="head src-(real|scenes)">(.*?)</span></th>', html)
         assert heads and not any("VOC 2012" in text or "COCO 2014" in text for _, text in heads)
@@ -126,7 +131,7 @@ def test_tables_tell_sources_apart_and_link_to_runs(roots):
 
 def test_tables_with_no_run_at_all_say_so(tmp_path):
     empty = [Column(str(tmp_path / "results"), "voc-sample", "trunk")]
-    for html in (tables.table1(empty), tables.table2(empty, empty, "location"), tables.answer_table(empty)):
+    for html in (tables.table1(empty), tables.table2(empty, "voc"), tables.table2(empty, "coco")):
         assert NOT_ATTEMPTED in html and "no run here" in html and "href" not in html
 
 
@@ -135,12 +140,11 @@ def test_source_and_title_are_what_the_manifest_says(tmp_path):
     for profile, source, title in (("voc2012", REAL, "my sample"), ("scenes-mine", REAL, ""), ("toy", GENERATED, "drawn")):
         make_run(tmp_path, profile, "weak_sup", source=source, title=title)
     mine, untitled, toy, absent = (Column(str(tmp_path), name, "trunk") for name in ("voc2012", "scenes-mine", "toy", "scenes"))
-    assert tables.heading(mine) == "real photographs: my sample, 40 photographs <small>(run just now)</small>"
-    assert tables.heading(untitled) == "real photographs: profile scenes-mine, 40 photographs <small>(run just now)</small>"
-    assert tables.heading(toy) == "drawn, 40 generated images <small>(run just now)</small>"
-    assert tables.heading(absent) == "profile scenes <small>(no run here)</small>" and absent.source == ""
-    html = tables.answer_table([mine, toy, absent])
-    assert [html.count(f'{css}"') for css in ("src-real", "src-scenes")] == [5, 5]
+    assert [tables.heading(column) for column in (mine, untitled, toy)] == ["my sample", "profile scenes-mine", "drawn"]
+    said = "my sample, 40 photographs (made here); drawn, 40 generated images (made here); profile scenes (no run here)."
+    assert tables.tested_on([mine, toy, absent]) == f" Tested on: {said}" and absent.source == ""
+    html = tables.table2([mine, toy, absent], "voc")
+    assert [html.count(f'{css}"') for css in ("src-real", "src-scenes")] == [14, 14]  # six rows and a head, twice
     assert [tables.anchor(column.runs()[0])[-5:] for column in (mine, untitled, toy)] == ["-here", "-here", "seed0"]
 
 
@@ -152,19 +156,30 @@ def test_a_manifest_without_its_source_is_refused(tmp_path, source):
 
 
 def test_output_is_the_same_every_time(roots):
-    first = tables.table2(columns(roots), columns(roots), "classification")
+    first = tables.table2(columns(roots), "voc")
     report._result.cache_clear()
-    assert tables.table2(columns(roots), columns(roots), "classification") == first
+    assert tables.table2(columns(roots), "voc") == first
 
 
-def test_runs_table_has_one_anchor_a_run_and_escapes(roots):
+def test_runs_are_cards_in_sections_of_their_system(roots):
     make_run(roots / "runs", "voc-sample", "weak_sup")  # made here, although a recorded run exists
     runs = find_runs(roots / "results") + find_runs(roots / "runs")
-    html = tables.runs_table(runs, "runs", "runs")
-    anchors = re.findall(r'<span id="([^"]+)"', html)
-    assert len(anchors) == len(set(anchors)) == 5
-    assert "voc-sample-trunk-weak_sup-seed0-here" in anchors and "scenes-trunk-weak_sup-seed0" in anchors
-    assert "<some>" not in html and "cccccccccccc" in html
+    html = provenance.cards(runs)
+    anchors = re.findall(r' id="([^"]+)"', html)
+    assert len(anchors) == len(set(anchors)) and html.count("<article") == len(runs) == 5
+    assert {"voc-sample-trunk-weak_sup-seed0-here", "voc-sample-trunk-weak_sup-here", "scenes-trunk-weak_sup"} <= set(anchors)
+    assert "<some>" not in html and "c" * 40 in html
+    links = set(re.findall(r'href="([^"]+)" download', html))
+    recorded = [run for run in runs if run.recorded]
+    assert {f"results/{'/'.join(run.folder.parts[-4:])}/{name}" for run in recorded for name in provenance.SHIPPED} == links
+
+
+def test_every_snippet_of_the_runs_page_gives_the_numbers_beside_it(capsys):
+    """All recorded runs: what the page tells a reader to run, run."""
+    for _, own in itertools.groupby(find_runs(REPOSITORY / "results"), tables.group_anchor):
+        runs = list(own)
+        exec(provenance.snippet(runs), {})
+        assert capsys.readouterr().out.split() == [f"{value:.1f}" for value in np.mean(provenance.means(runs), axis=0)], runs
 
 
 def test_evolution_and_discovery(roots):
@@ -178,14 +193,16 @@ def test_evolution_and_discovery(roots):
     curves = report.evolution(column)
     assert curves["classification"].to_list() == pytest.approx([0.2, 0.5])
     shares = report.discovery(column)
-    assert shares["usual (2)"].to_list() == [0.5, 1.0] and shares["unusual (2)"].to_list() == [0.0, 0.5]
+    assert shares["usual (2)"]["share"].to_list() == [0.5, 1.0] and shares["unusual (2)"]["share"].to_list() == [0.0, 0.5]
+    reach = 1.96 * 0.5 / np.sqrt(2)  # Greenwood: without censoring before the end, that of a share
+    assert shares["unusual (2)"]["low"].to_list() == pytest.approx([0, max(0, 0.5 - reach)], abs=1e-4)
     epochs = report.discovery_epochs(column)
     assert epochs.loc["unusual"].to_list() == [2, 0.5, 1.0]
 
 
 def test_charts_take_the_colour_of_the_page_and_do_not_change():
-    table = pd.DataFrame({"ap": [0.9, 0.5], "low": [0.8, 0.4], "high": [1, 0.6]}, index=["cat", "dog"])
-    draw = lambda: figures.as_html(figures.class_bars([("a", "#d5603f", table)], ["cat", "dog"]), "an <alt>")  # noqa: E731
+    series = pd.Series([0.9, 0.5], index=["cat", "dog"])
+    draw = lambda: figures.as_html(figures.scatter(series, series / 2), "an <alt>")  # noqa: E731
     assert draw() == draw()
     assert "currentColor" in draw() and "#010203" not in draw() and "an &lt;alt&gt;" in draw()
     assert "<metadata>" not in draw() and 'id="figure_1"' not in draw()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.browser import find_chromium, open_browser
+from tools.browser import CUT, find_chromium, open_browser
 from tools.site import STAGE, check, is_external, main, prepare, stage, toc_pages
 from wsl.errors import StudyError
 
@@ -69,12 +69,20 @@ def test_good_site_passes(tmp_path, capsys, without_browser):
         ('<style>@import "https://a.test/x.css";</style>|||', "no style loads from the network"),
         ('<p style="background: url(https://a.test/x.png)">', "no style loads from the network"),
         ("<pre>Traceback (most recent call last):\n  boom</pre>", "the page shows no traceback"),
+        ("<table><tr><td>0.4 (-1.2 to 2)</td><td>−3</td></tr></table>", "have true minus signs (0.4 (-1.2 to 2))"),
         ('<div class="output traceback">NameError</div>', "the page shows no traceback"),
     ],
 )
 def test_each_fault_is_found(tmp_path, capsys, without_browser, body, claim):
     lines = failures(capsys, site(tmp_path / "s", index=body))
     assert len(lines) == 1 and claim in lines[0], lines
+
+
+def test_pages_are_light(tmp_path, capsys, without_browser):
+    """The landing page at most 1 MB, any other 2."""
+    folder = site(tmp_path / "s", index="x" * 1_100_000, heavy="x" * 2_100_000, other="x" * 1_900_000)
+    lines = failures(capsys, folder)
+    assert [line.split(": not so")[0] for line in lines] == ["FAIL heavy.html", "FAIL index.html"]
 
 
 def test_missing_page_of_the_contents(tmp_path, capsys, without_browser):
@@ -110,7 +118,7 @@ def test_browser_can_be_required(tmp_path, capsys, without_browser):
     assert main(["check", str(folder), "--require-browser", "--toc", "none"]) == 2
     assert "apt install chromium" in capsys.readouterr().err
     assert main(["check", str(folder), "--toc", "none"]) == 0
-    assert capsys.readouterr().out.splitlines()[-1] == "4 passed, 0 failed"
+    assert capsys.readouterr().out.splitlines()[-1] == "6 passed, 0 failed"
 
 
 @browser_only
@@ -144,7 +152,15 @@ FAULTS = {
     "console": ("<script>console.error('oh')</script>", "the console shows no error (oh"),
     "slider": ('<input aria-label="x" type="range" max="3" oninput="nosuch()">', "the console shows no error (nosuch"),
     "formula": ('<span class="math">\\(x\\)</span>', "every formula is set (1 not)"),
-    "wide": ('<div style="width: 900px">wide</div>', "fits a screen 360 pixels wide (548 pixels too wide)"),
+    "wide": ('<div style="width: 900px">wide</div>', "screen 390 pixels wide (the page is 518 pixels too wide)"),
+    "cut": ('<div style="overflow-x: auto" tabindex="0"><table style="width: 1500px"><tr><td>x</td></tr></table></div>',
+            'screen 1300 pixels wide (div "x" is cut off'),
+    "letters": ('<svg role="img" aria-label="x" viewBox="0 0 900 20" style="width: 100%"><text y="12">small</text></svg>',
+                'screen 390 pixels wide (text "small" has '),
+    "overlap": ('<svg role="img" aria-label="x" width="90" height="20"><text y="12">ab</text><text x="5" y="12">cd</text></svg>',
+                'screen 1300 pixels wide (text "cd" lies on another text'),
+    "outside": ('<svg role="img" aria-label="x" width="50" height="20"><text y="12">too long</text></svg>',
+                'screen 1920 pixels wide (text "too long" leaves its chart'),
     "alt": ('<img src="data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///ywAAAAAAQABAAACAUwAOw==">', "(image-alt: img"),
     "landmark": ("<p>text</p></main><div>logo</div>", "(region: div"),
     "contrast": ('<p style="color: #aaa">pale</p>', "(color-contrast in light: p"),
@@ -163,15 +179,27 @@ def test_each_fault_is_found_in_the_browser(tmp_path, capsys):
 
 
 @browser_only
-def test_wide_tables_scroll(tmp_path):
-    """The book's script: a wide table gets a box of its own, reached by keyboard."""
-    shutil.copy(Path(__file__).parent.parent / "book/_static/wsl.js", tmp_path)
-    wide = "<table><tr>" + "<td>wwwwwwwwwwwwwwwwwwwwww</td>" * 30 + "</tr></table>"
-    body = f'<div class="bd-article">{wide}</div>'
-    folder = site(tmp_path / "s", index=f'<script src="../wsl.js"></script>|||{body}')
+def test_wide_tables_are_stacked_and_marks_say_their_values(tmp_path):
+    """The book's script and styles: on a narrow screen a wide table is whole, each cell beside its head; a tip shows at once."""
+    for name in ("wsl.js", "wsl.css"):
+        shutil.copy(Path(__file__).parent.parent / "book/_static" / name, tmp_path)
+    head = '<script src="../wsl.js"></script><link rel="stylesheet" href="../wsl.css">|||'
+    row = "<tr><th>row</th>" + '<td title="from 1 to 3">12345678</td>' * 6 + "</tr>"
+    heads = '<thead><tr><td></td><th colspan="3">paper</th><th colspan="3">ours</th></tr></thead>'
+    body = f'<div class="bd-article"><table class="table">{heads}<tbody>{row}</tbody></table></div>'
+    folder = site(tmp_path / "s", index=head + body)
     with open_browser() as browser:
+        page = browser.page
         browser.open(folder / "index.html")
-        assert browser.page.locator(".table-scroll.wide").get_attribute("tabindex") == "0"
+        page.set_viewport_size({"width": 1300, "height": 900})
+        assert page.locator(".stacked").count() == 0
+        page.set_viewport_size({"width": 390, "height": 900})
+        page.wait_for_selector(".stacked")
+        cells = page.locator("tbody td")
+        assert [cell.get_attribute("data-head") for cell in cells.all()] == ["paper"] * 3 + ["ours"] * 3
+        assert page.evaluate(CUT, 8) == []
+        cells.first.hover()
+        assert page.locator(".wsl-tip").inner_text() == "from 1 to 3"
         assert not browser.errors
 
 

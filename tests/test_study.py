@@ -16,6 +16,7 @@ from PIL import Image
 from wsl import profile as profiles
 from wsl.cli.main import main
 from wsl.errors import StudyError
+from wsl.evaluation import views
 from wsl.evaluation.evaluate import evaluate_table
 from wsl.evaluation.predictions import ALTERNATIVES
 from wsl.evaluation.runs import read_run
@@ -70,7 +71,7 @@ def test_predictions_manifest_and_recording(tiny, tmp_path):
     study.predict_systems(profile, targets[:1], runs)
     assert (folders[0] / "predictions.parquet").read_bytes() == before  # the same run, the same bytes
     recorded = study.record_run(folders[0], tmp_path)
-    assert sorted(p.name for p in recorded.iterdir()) == ["manifest.json", "predictions.parquet"]
+    assert {"manifest.json", "predictions.parquet"} == {p.name for p in recorded.iterdir()}
     pd.testing.assert_frame_equal(read_run(recorded)[0], weak)
     less, manifest = read_run(study.record_run(folders[2], tmp_path))  # an ablation: without the alternatives
     assert set(weak) - set(less) == set(ALTERNATIVES) and manifest["system"] == "weak_sup@test_s1"
@@ -93,6 +94,24 @@ def test_evolution_over_training(tiny):
     assert sorted(curve["epoch"].unique()) == [0, 1, 2]  # 0: before training
     found = pd.read_csv(folder / "discovery.csv", dtype={"image": str})
     assert set(found["appearance"].dropna()) <= {"usual", "unusual"} and found["epoch"].max() <= 2
+
+
+def test_views_hold_boxes_and_maps_of_what_is_present_or_detected(tiny, tmp_path):
+    profile, runs = tiny
+    (folder,) = study.predict_systems(profile, [("weak_sup", 0)], runs, views=0)
+    recorded = study.record_run(folder, tmp_path)
+    found, table, dataset = views.read(recorded), read_run(recorded)[0], profile.dataset("val", runs)
+    wanted = table[(table["label"] >= 0) | (table["score"] > 0)]
+    assert set(found.views.index) == set(wanted[["image", "class"]].itertuples(index=False, name=None))
+    assert found.pictures[["width", "height"]].to_numpy().tolist() == dataset.sizes.tolist()
+    image, name = wanted[wanted["label"] > 0][["image", "class"]].iloc[0]
+    own = (dataset.boxes.image == dataset.images.index(image)) & (dataset.boxes.cls == dataset.classes.index(name))
+    assert np.allclose(found.boxes(image, [name]), dataset.boxes.xyxy[own], atol=1e-3)
+    cells = found.probabilities(image, name)
+    assert cells.shape[0] == cells.shape[1] and cells.max() > cells.min()
+    (folder / "manifest.json").write_text(json.dumps({"head_sha256": "another"}))
+    with pytest.raises(StudyError, match="pictures.parquet: is of another head than manifest.json"):
+        views.read(folder)
 
 
 def test_box_supervised_systems_and_extent(tiny, tmp_path):

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from tools.notebook import socket_folder
 from wsl.errors import StudyError
@@ -30,7 +31,37 @@ KNOWN = (
 
 # Resolves when the formulas are set, or after 20 seconds.
 READY = """Promise.race([window.MathJax?.startup?.promise, new Promise(done => setTimeout(done, 20_000))]).then(() => {})"""
-EXCESS = "document.documentElement.scrollWidth - window.innerWidth"
+WIDTHS = (1920, 1300, 390)  # of the screens on which nothing may be cut off, in pixels
+LEAST = 8  # pixels: letters of a chart below this size cannot be read
+# What of the page's tables, figures and code reaches beyond its box or the screen, and which texts of a chart leave it, lie
+# on one another or have letters smaller than given; once tables and charts have taken the new width.
+CUT = """
+async least => {
+  await new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => requestAnimationFrame(done))));
+  const found = [], excess = document.documentElement.scrollWidth - innerWidth;
+  const name = part => `${part.tagName.toLowerCase()}${part.id && '#' + part.id} "${part.textContent.trim().slice(0, 30)}"`;
+  if (excess > 0) found.push(`the page is ${excess} pixels too wide`);
+  const whole = ':is(table, figure, pre, svg[role]:not([data-icon]))';  // icons are the theme's
+  for (const part of document.querySelectorAll(`${whole}, :has(> ${whole})`)) {
+    const hidden = getComputedStyle(part).overflowX !== 'visible' && part.clientWidth > 1 && part.checkVisibility();
+    if (hidden && part.scrollWidth > part.clientWidth + 1) found.push(`${name(part)} is cut off`);
+  }
+  for (const chart of document.querySelectorAll('svg[role]:has(text)')) {
+    if (!chart.checkVisibility()) continue;
+    const frame = chart.getBoundingClientRect(), boxes = [], scale = matrix => Math.hypot(matrix.a, matrix.b);
+    for (const text of chart.querySelectorAll('text')) {
+      const box = text.getBoundingClientRect(), size = parseFloat(getComputedStyle(text).fontSize) * scale(text.getScreenCTM());
+      if (box.left < frame.left - 1 || box.right > frame.right + 1) found.push(`${name(text)} leaves its chart`);
+      if (size < least) found.push(`${name(text)} has ${size.toFixed(1)} pixels`);
+      const shared = (a, b) => Math.min(a.right, b.right) - Math.max(a.left, b.left) > 2
+                            && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > size / 2;
+      if (boxes.some(other => shared(box, other))) found.push(`${name(text)} lies on another text`);
+      boxes.push(box);
+    }
+  }
+  return found;
+}
+"""
 UNSET = "document.querySelectorAll('.math:not(:has(mjx-container)), mjx-merror').length"
 # Moves every slider over its range, sorts every table by every column and changes the theme, as a reader would.
 USE = """
@@ -41,6 +72,36 @@ for (const slider of document.querySelectorAll('input[type=range]'))
   }
 for (const button of document.querySelectorAll('th button, button.theme-switch-button')) button.click();
 """
+
+# What of the page's own parts does not do as it should: the slider with its play button, the browser's enlarged picture.
+PARTS = """
+async () => {
+  const found = [], wait = ms => new Promise(done => setTimeout(done, ms));
+  for (const figure of document.querySelectorAll('figure.wsl-slider')) {
+    const range = figure.querySelector('input'), shown = () => [...figure.querySelectorAll('img')].filter(img => !img.hidden);
+    for (const at of [range.max, range.min]) {
+      range.value = at;
+      range.dispatchEvent(new Event('input', {bubbles: true}));
+      const [img, ...more] = shown();
+      if (more.length || img.dataset.label !== figure.querySelector('output').textContent) found.push(`the slider at ${at}`);
+    }
+    figure.querySelector('button').click();
+    await wait(500);
+    figure.querySelector('button').click();
+    if (range.value === range.min) found.push('the play button does not move the slider');
+  }
+  const card = document.querySelector('.wsl-browse-card'), large = document.querySelector('dialog.wsl-browse-large');
+  if (card) {
+    card.click();
+    if (!large.open || !large.querySelector('svg image')) found.push('a picture is not enlarged');
+    const tooLarge = large.scrollWidth > large.clientWidth + 1 || large.clientHeight > innerHeight;
+    if (tooLarge) found.push('the enlarged picture is cut off');
+    large.close();
+  }
+  return found;
+}
+"""
+A4 = 688  # pixels between the margins of a printed page (book/_static/wsl.css)
 
 # Every rule of axe-core, then contrast in both themes. Contrast takes most of the time, so of all text of the same colour,
 # backgrounds and font, here or on a page before, one is measured. Takes the known violations and the looks so far;
@@ -117,25 +178,64 @@ class Browser:
 
         page, opens = self.page, "the page opens from its file"
         try:
-            page.set_viewport_size({"width": 1280, "height": 900})
+            page.set_viewport_size({"width": 1300, "height": 900})
             self.open(path)
             page.evaluate(AXE_SCRIPT)
             barriers, looks = page.evaluate(AXE, [KNOWN, self.looks])
             self.looks += looks
             page.evaluate(USE)
-            unset = page.evaluate(UNSET)
-            page.set_viewport_size({"width": 360, "height": 900})
-            excess = page.evaluate(EXCESS)
+            unset, parts = page.evaluate(UNSET), page.evaluate(PARTS)
+            asked, errors = self._asked(), list(self.errors)
+            silent = self._photographs()
+            cut = {}
+            for width in WIDTHS:
+                page.set_viewport_size({"width": width, "height": 900})
+                cut[width] = page.evaluate(CUT, LEAST)
+            page.set_viewport_size({"width": A4, "height": 900})
+            page.emulate_media(media="print")
+            printed = page.evaluate(CUT, 0)
+            page.emulate_media(media="screen")
         except Error as error:
             return {opens: error.message}
         return {
             opens: "",
-            "the open page asks nothing of the network": ", ".join(url for url in self.requests if not url.startswith(LOCAL)),
-            "the console shows no error": "; ".join(self.errors),
+            "the open page asks nothing of the network": ", ".join(asked),
+            "the console shows no error": "; ".join(errors),
+            "its slider and its enlarged picture work": "; ".join(parts),
+            "its button, and nothing before, asks for photographs": silent,
+            "nothing is cut off in print": "; ".join(printed),
             "every formula is set": f"{unset} not" if unset else "",
-            "the page fits a screen 360 pixels wide": f"{excess} pixels too wide" if excess > 0 else "",
             "axe-core finds nothing that bars a reader": "; ".join(barriers),
-        }
+        } | {f"nothing is cut off on a screen {width} pixels wide": "; ".join(found) for width, found in cut.items()}
+
+
+    def _asked(self) -> list[str]:
+        """The addresses outside of this machine that were asked for since the page was opened."""
+        return [url for url in self.requests if not url.startswith(LOCAL)]
+
+    def _photographs(self) -> str:
+        """Press the button that loads photographs, if the page has one; what is wrong with what it then asks for."""
+        button = self.page.locator(".wsl-photographs button:visible").first
+        if not button.count():
+            return ""
+        before, host = len(self._asked()), button.inner_text().split()[-1]
+        button.click()
+        self.page.locator("svg.wsl-ground").first.scroll_into_view_if_needed()
+        self.page.wait_for_timeout(500)
+        asked = self._asked()[before:]
+        others = [url for url in asked if urlsplit(url).netloc != host]
+        return ", ".join(others) or ("" if asked else f"nothing was asked of {host}")
+
+    def finds(self, path: Path, word: str) -> str:
+        """What speaks against the site's search, on the page `path`, finding a word."""
+        from playwright.sync_api import Error
+
+        try:
+            self.page.goto(f"{Path(path).resolve().as_uri()}?q={word}")
+            self.page.locator("#search-results li").first.wait_for(timeout=10_000)
+        except Error as error:
+            return error.message.splitlines()[0]
+        return ""
 
 
 @contextmanager

@@ -4,7 +4,7 @@ Command line::
 
     python -m tools.site build                      _build/html from book/ and book/executed/
     python -m tools.site check [_build/html]        every page, by reading it and in a headless Chromium
-    python -m tools.site pdf [_build/book.pdf]      the whole book as one PDF
+    python -m tools.site pdf [_build/html/book.pdf] the whole book as one PDF, linked from its pages
 """
 
 from __future__ import annotations
@@ -15,18 +15,19 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from html import unescape
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from bs4 import BeautifulSoup
 from sphinx_external_toc.parsing import parse_toc_yaml
 
-from tools.browser import find_chromium, open_browser
+from tools.browser import A4, find_chromium, open_browser
 from tools.notebook import gate
 from wsl.errors import StudyError
 from wsl.files import whole_file
 
-STAGE, SITE = Path("_build/src"), Path("_build/html")
+STAGE, SITE, PDF = Path("_build/src"), Path("_build/html"), "book.pdf"
 
 
 # -------------------------------------------------------------------------------- building
@@ -92,7 +93,26 @@ def build(root: Path = Path(".")) -> Path:
     if not landing.exists():
         raise StudyError(f"{landing}: Jupyter Book made no page; is its version 1.x installed?")
     listed.write_text("\n".join(pages))
+    ship_results(root, site)
+    if (site / PDF).exists():  # of the pages before
+        (site / PDF).unlink()
+        link_pdf(site)
     return landing
+
+
+def ship_results(root: Path, site: Path) -> None:
+    """Copy the files of recorded runs that a page links to (tables and manifests, from the Runs page) beside the pages."""
+    links = (re.findall(r'href="(results/[^"#]+)"', path.read_text(encoding="utf8")) for path in site.glob("*.html"))
+    named = {Path(unquote(unescape(link))) for of_page in links for link in of_page}
+    wanted = {name for name in named if (root / name).is_file()}  # the check finds links to what is not there
+    for path in (site / "results").rglob("*"):
+        if path.is_file() and path.relative_to(site) not in wanted:
+            path.unlink()
+    for name in wanted:
+        target = site / name
+        if not target.exists() or target.stat().st_mtime < (root / name).stat().st_mtime:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(root / name, target)
 
 
 def _jupyter_book(root: Path, *options: str) -> None:
@@ -122,9 +142,24 @@ def pdf(target: Path, root: Path = Path(".")) -> None:
     with open_browser() as browser:
         prepare(root)
         _jupyter_book(root, "--builder", "custom", "--custom-builder", "singlehtml")
+        browser.page.emulate_media(media="print", color_scheme="light")
+        browser.page.set_viewport_size({"width": A4, "height": 900})  # tables take this width before they are printed
         browser.open(root / SITE.parent / "singlehtml" / "index.html", timeout=180)
         with whole_file(target) as partial:
-            browser.page.pdf(path=partial, print_background=True, prefer_css_page_size=True)
+            browser.page.pdf(path=partial, print_background=True, prefer_css_page_size=True, outline=True, tagged=True)
+    if target.resolve().parent == (root / SITE).resolve():
+        link_pdf(root / SITE, target.name)
+
+
+PDF_PLACE = re.compile(r'<span class="wsl-pdf">.*?</span>')
+
+
+def link_pdf(site: Path, name: str = "") -> None:
+    """Make every page of the site link to the printed book, or to none where ``name`` is empty."""
+    link = f' · <a href="{name}">The book as a PDF</a>' if name else ""
+    for path in site.glob("*.html"):
+        text = path.read_text(encoding="utf8")
+        path.write_text(PDF_PLACE.sub(f'<span class="wsl-pdf">{link}</span>', text), encoding="utf8")
 
 
 # -------------------------------------------------------------------------------- checking
@@ -139,6 +174,7 @@ class Page:
     anchors: set[str]  # every id and name
     styles: list[str]  # style sheets written in the page
     traceback: bool
+    hyphens: list[str]  # cells of tables and texts of charts whose number has a hyphen for a minus sign
 
 
 LOADED_LINKS = ("stylesheet", "icon", "preload", "modulepreload", "manifest", "preconnect", "dns-prefetch")
@@ -154,6 +190,7 @@ def read_page(path: Path) -> Page:
         resources=[tag.get("src") or tag.get("href") or tag["data"] for tag in soup.select(LOADED)],
         anchors={tag[key] for key in ("id", "name") for tag in soup.select(f"[{key}]")},
         styles=[tag.string or "" for tag in soup.select("style")] + [tag["style"] for tag in soup.select("[style]")],
+        hyphens=[tag.get_text() for tag in soup.select("td, figure text") if re.search(r"(?<!\S)\(?-\d", tag.get_text())],
         traceback=bool(soup.select(".traceback")) or "Traceback (most recent call last)" in soup.get_text(),
     )
 
@@ -198,6 +235,9 @@ def check(site: Path, pages: list[str] | None = None, require_browser: bool = Fa
             for path in files:
                 for claim, fault in browser.faults(path).items():
                     report(not fault, path.relative_to(site), claim, fault)
+            if (site / "search.html").exists():
+                fault = browser.finds(site / "search.html", "localization")
+                report(not fault, "search.html", "the search finds a word of the book", fault)
     else:
         print(
             "no Chromium found: opening, console, requests, narrow screen and accessibility were NOT checked "
@@ -212,6 +252,9 @@ def _check_file(report: Report, site: Path, path: Path, read: dict[Path, Page]) 
     outside = [address for address in page.resources if is_external(address)]
     report(not outside, name, "the page loads nothing from the network", ", ".join(outside))
     _check_styles(report, name, page.styles)
+    report(not page.hyphens, name, "numbers in tables and charts have true minus signs", "; ".join(page.hyphens))
+    size, most = path.stat().st_size / 1e6, 1 if name == Path("index.html") else 2
+    report(size <= most, name, f"the page has at most {most} MB", f"{size:.1f} MB")
     broken = [link for link in page.links + page.resources if not _resolves(link, path, read)]
     report(not broken, name, "every internal link leads somewhere", ", ".join(dict.fromkeys(broken)))
 
@@ -254,7 +297,7 @@ def main(argv: list[str] | None = None) -> int:
     one.add_argument("--toc", type=Path, default=Path("book/_toc.yml"), help="the pages that must be there")
     one.add_argument("--require-browser", action="store_true", help="fail where there is no Chromium")
     one = commands.add_parser("pdf", help="print the book")
-    one.add_argument("target", type=Path, nargs="?", default=SITE.parent / "book.pdf")
+    one.add_argument("target", type=Path, nargs="?", default=SITE / PDF)
     args = parser.parse_args(argv)
     try:
         if args.command == "build":

@@ -141,7 +141,7 @@ def add_predict(subparsers) -> None:
         epilog="example:\n  wsl predict scenes weak_sup/0 weak_sup/1 center/0 full_images/0 --evolve 0",
     )
     _add_targets(p)
-    for name in ("evolve", "extent"):
+    for name in ("evolve", "extent", "views"):
         told = f"from the same pass, what `wsl {name} --seed K` writes"
         p.add_argument(f"--{name}", type=seed, metavar="K", help=told)
 
@@ -150,7 +150,7 @@ def run_predict(args: argparse.Namespace) -> int:
     from wsl.systems.study import parse_target, predict_systems
 
     targets = [parse_target(text) for text in args.targets]
-    print(*predict_systems(profile_of(args), targets, args.runs, args.evolve, args.extent), sep="\n")
+    print(*predict_systems(profile_of(args), targets, args.runs, args.evolve, args.extent, args.views), sep="\n")
     return 0
 
 
@@ -210,6 +210,24 @@ def run_extent(args: argparse.Namespace) -> int:
     from wsl.systems.study import predict_systems
 
     predict_systems(profile_of(args), [], args.runs, extent=args.seed)
+    return 0
+
+
+def add_views(subparsers) -> None:
+    p = _profile_command(
+        subparsers, "views", run_views,
+        help="boxes, addresses and small score maps of the evaluation images, for the book's browser",
+        description="From a trained weak_sup, write what the book's per-image browser and Figure 6 show to pictures.parquet and\n"
+        "views.parquet in the run's folder: numbers only, no photograph.",
+        epilog="example:\n  wsl views coco-sample --seed 0 --coco-root ~/coco",
+    )
+    _add_seed(p)
+
+
+def run_views(args: argparse.Namespace) -> int:
+    from wsl.systems.study import predict_systems
+
+    predict_systems(profile_of(args), [], args.runs, views=args.seed)
     return 0
 
 
@@ -304,6 +322,7 @@ COMMANDS = (
     add_run,
     add_evolve,
     add_extent,
+    add_views,
     add_record,
     add_localize,
     add_submit,

@@ -62,7 +62,13 @@ def load(instances: str | Path, images: str | Path | None = None) -> Dataset:
         sizes=sizes,
         labels=labels_from_boxes(boxes, len(records), len(categories)),
         boxes=boxes,
+        addresses=tuple(_address(record.get("coco_url")) for record in records),
     )
+
+
+def _address(given: object) -> str:
+    """Where the data set's own server has an image; "" where the record does not say so (generated scenes)."""
+    return given if isinstance(given, str) and given.startswith(("http://", "https://")) else ""
 
 
 def _open(path: Path):

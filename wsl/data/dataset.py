@@ -44,6 +44,7 @@ class Dataset:
     sizes: np.ndarray  # (N, 2) int64 width, height
     labels: np.ndarray  # (N, K) int8 in {-1, 0, +1}
     boxes: Boxes
+    addresses: tuple[str, ...] = ()  # N public addresses of the images, "" where one has none; or none at all
 
     def __len__(self) -> int:
         return len(self.images)
@@ -72,6 +73,7 @@ class Dataset:
             sizes=self.sizes[indices],
             labels=self.labels[indices],
             boxes=boxes,
+            addresses=tuple(self.addresses[i] for i in indices) if self.addresses else (),
         )
 
     def digest(self) -> str:

@@ -1,4 +1,4 @@
-"""Real photographs that Python packages carry and anyone may use: what they are, whose, under which terms.
+"""Real photographs that Python packages carry: what they are, whose, under which terms.
 
 Nothing is downloaded and nothing is copied into this repository: the files are read where scikit-image and
 matplotlib installed them. Terms are quoted from those packages.

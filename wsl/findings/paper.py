@@ -10,6 +10,8 @@ not in it, and stand as `NOT_AVAILABLE`, never as a remembered value.
 74.5
 """
 
+import math
+from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from functools import cache
 from importlib.resources import files
@@ -46,6 +48,11 @@ VOC_NAMES = {
 }
 
 
+# Rows of Table 2 -> systems of the study.
+IN_WORDS = {"weak_sup@train_s1": "multi_scale_training", "weak_sup@test_s1": "multi_scale_testing"}  # COCO, against J
+SYSTEMS = {"H": "full_images", "I": "masked_pool", "J": "weak_sup", "K": "center", "L": "rcnn"}
+
+
 @cache
 def _read(name: str, index: str) -> pd.DataFrame:
     with (files("wsl.findings") / "paper_numbers" / name).open(encoding="utf-8") as stream:
@@ -73,6 +80,28 @@ def table2() -> pd.DataFrame:
 def sentences() -> pd.DataFrame:
     """Numbers in the paper's running text: `value` (to `high`, where a range), `unit`, `data`, `sentence`."""
     return _read("sentences.csv", "id").copy()
+
+
+def difference(a: str, b: str, metric: str, layout: str) -> float:
+    """System `a` minus `b`, points of mAP, as the paper has it for a layout ("voc", "coco"); NaN where it has none.
+
+    >>> difference("weak_sup", "center", "location", "voc")
+    23.6
+    """
+    if (a, metric, layout) == ("weak_sup", "classification", "coco") and b in IN_WORDS:
+        return float(sentences().loc[IN_WORDS[b], "value"])
+    if "object_patches" in (a, b):  # row B is in Table 1 alone: VOC 2012 test, classification
+        printed = table1()["mAP"].rename({"B": "object_patches", "F": "full_images", "G": "weak_sup"})
+        printed = printed if (metric, layout) == ("classification", "voc") else printed.iloc[:0]
+    else:
+        printed = table2().rename(SYSTEMS)[f"{metric}_{layout}"]
+    return round(float(printed.get(a, math.nan) - printed.get(b, math.nan)), 1)
+
+
+def contrast(classes: Sequence[str]) -> float:
+    """Mean gain in AP of G over F in the VOC classes named, minus that in all the others, points (Table 1)."""
+    gain = (table1().loc["G", list(VOC_NAMES)] - table1().loc["F", list(VOC_NAMES)]).rename(VOC_NAMES).astype(float)
+    return float(gain[gain.index.isin(classes)].mean() - gain[~gain.index.isin(classes)].mean())
 
 
 def check_printed_means() -> pd.DataFrame:

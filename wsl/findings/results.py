@@ -11,6 +11,7 @@ for every seed. The spread over seeds (lowest to highest) stands beside it. A di
 import functools
 import hashlib
 import inspect
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import NormalDist
@@ -184,6 +185,12 @@ def simultaneous(d: Difference) -> tuple[pd.Series, np.ndarray]:
     return gain, NormalDist().inv_cdf(1 - 0.025 / len(gain)) * spread
 
 
+def trained_on(column: Column, system: str = "weak_sup") -> int | None:
+    """The number of training images of a system, or None where no run tells it."""
+    runs = column.runs(system)
+    return (runs[0].manifest.get("training") or {}).get("n_train") if runs else None
+
+
 def location_loss(result: Result) -> Difference | None:
     """Classification minus location, in percentage points, on the same runs; None without locations."""
     return paired_difference(result.classification, result.location).in_points() if result.location else None
@@ -215,20 +222,32 @@ def discovery_rows(column: Column, seed: int = 0) -> pd.DataFrame | None:
     return pd.read_csv(path, dtype={"image": str, "class": str}).fillna({"appearance": ""})
 
 
-def discovery(column: Column, seed: int = 0) -> dict[str, pd.Series] | None:
-    """Share of objects found for good by each epoch, by appearance ("all objects" where none is told)."""
+def discovery(column: Column, seed: int = 0) -> dict[str, pd.DataFrame] | None:
+    """Share (0..1) of objects discovered by each epoch with its 95% interval, by appearance ("all objects": none is told).
+
+    One minus the Kaplan-Meier estimate of survival, with Greenwood's interval: an object that is not discovered when
+    training ends is censored then, for no more is known than that it would take longer. Columns share, low, high; index epoch.
+    """
+    from scipy.stats import CensoredData, ecdf
+
     found = discovery_rows(column, seed)
     if found is None:
         return None
-    curves = evolution(column, seed)
-    last = int(curves["epoch"].max() if curves is not None else found["epoch"].max())
+    evolved = evolution(column, seed)
+    last = int(evolved["epoch"].max() if evolved is not None else found["epoch"].max())
     epochs = pd.RangeIndex(last + 1)
     groups = found.groupby("appearance")
     known = {name: group for name, group in groups if name in ("usual", "unusual")} or {"all objects": found}
-    return {
-        f"{name} ({len(group):,})": pd.Series([(group["epoch"] <= e).mean() for e in epochs], index=epochs)
-        for name, group in sorted(known.items(), reverse=True)
-    }
+    curves = {}
+    for name, group in sorted(known.items(), reverse=True):
+        missed = int(group["epoch"].isna().sum())
+        share = ecdf(CensoredData(uncensored=group["epoch"].dropna(), right=np.full(missed, last))).cdf
+        with warnings.catch_warnings(action="ignore"):  # the interval has no width where all, or none, are discovered: NaN
+            ends = share.confidence_interval()
+        table = pd.DataFrame({"share": share.evaluate(epochs)}, index=epochs)
+        table[["low", "high"]] = np.stack([end.evaluate(epochs) for end in (ends.low, ends.high)], axis=-1)
+        curves[f"{name} ({len(group):,})"] = table.fillna({"low": table["share"], "high": table["share"]})
+    return curves
 
 
 def discovery_epochs(column: Column, seed: int = 0) -> pd.DataFrame | None:

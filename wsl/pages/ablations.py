@@ -7,10 +7,11 @@ from dataclasses import replace
 
 import pandas as pd
 
+from wsl.evaluation.evaluate import METRICS
 from wsl.evaluation.runs import find_runs
-from wsl.findings.results import PERCENTS, Column
+from wsl.findings.results import PERCENTS, Column, difference
 from wsl.pages import tables
-from wsl.pages.show import Html
+from wsl.pages.show import Html, interval, signed
 from wsl.pages.tables import Cell
 
 REFERENCE = "weak_sup"
@@ -43,27 +44,21 @@ def systems(columns: list[Column]) -> list[tuple[str, str]]:
 
 def table(columns: list[Column], metric: str) -> Html:
     """mAP of every variant and its difference to weak supervision on the same seeds and resampled images."""
-    heads = [[("data", 1, "")], [("one change to J", 1, "")]]
-    for column in columns:
-        heads[0].append((tables.heading(column), 2, column.source))
-        heads[1] += [("mAP", 1, column.source), ("against J", 1, column.source)]
-    rows = [("<b>J, weak supervision</b>", [c for column in columns for c in _reference(column, metric)])]
-    for system, name in systems(columns):
-        cells = []
-        for column in columns:
-            cells += [
-                replace(tables.cell(column.load(system), metric, small=False), source=column.source),
-                tables.difference_cell(column.load_pair(system, REFERENCE), metric, column.source),
-            ]
-        rows.append((name, cells))
-    what = "classification" if metric == "classification" else "localization"
-    caption = f"Ablations, {what}: mAP in %, and the difference to J in points with its paired 95% interval."
-    return tables.table(heads, rows, caption, "ablations" if metric == "classification" else "ablations-location")
+    heads = [[("one change to J", 1, ""), *((tables.heading(column), 1, column.source) for column in columns)]]
+    rows = [("J. weak supervision", [_cell(column, REFERENCE, metric) for column in columns])]
+    rows += [(name, [_cell(column, system, metric) for column in columns]) for system, name in systems(columns)]
+    caption = f"Ablations, {METRICS[metric]}: mAP, %, and below it the difference to J in points with its paired 95% interval."
+    name = "ablations" if metric == "classification" else "ablations-location"
+    return tables.table(heads, rows, caption + tables.tested_on(columns), name)
 
 
-def _reference(column: Column, metric: str) -> list[Cell]:
-    found = tables.cell(column.load(REFERENCE), metric, small=False)
-    return [replace(found, source=column.source), Cell("0", column.source)]
+def _cell(column: Column, system: str, metric: str) -> Cell:
+    found = tables.cell(column.load(system), metric, small=False)
+    pair = column.load_pair(system, REFERENCE) if system != REFERENCE else None
+    if pair and None not in (getattr(pair[0], metric), getattr(pair[1], metric)):
+        d = difference(*pair, metric)
+        found = replace(found, text=f"{found.text}<br><small>{signed(d.value)} ({interval(d.low, d.high)})</small>")
+    return replace(found, source=column.source)
 
 
 def image_curve(column: Column) -> pd.DataFrame:

@@ -16,13 +16,13 @@ from wsl.evaluation.evaluate import MEAN, METRICS
 from wsl.evaluation.runs import run_at
 from wsl.files import whole_file
 from wsl.pages import tables
-from wsl.pages.show import Html, Text
+from wsl.pages.show import Html, Text, interval, number
 from wsl.pages.tables import Cell
 
 
 def to_html(comparison: Comparison, metric: str, data: str = "", link: bool = False) -> Html:
     """One metric as a table: mAP first, then the classes. link: names lead to the book's Runs page."""
-    names = [html.escape(entry.name) for entry in comparison.entries]
+    names = [re.sub(r"([_/])", r"\1<wbr>", html.escape(entry.name)) for entry in comparison.entries]  # where a head may wrap
     runs = [entry.run if link else None for entry in comparison.entries]
     linked = [f'<a href="{tables.href(run)}">{name}</a>' if run else name for name, run in zip(names, runs, strict=True)]
     heads = [[("class", 1, ""), *((name, 1, "") for name in linked)]]
@@ -44,11 +44,11 @@ def _cell(row: pd.Series, below: bool, sign: str = "") -> Cell:
     """A number with its interval in the tooltip, and `below` it."""
     if np.isnan(row["value"]):
         return Cell("–", title="no positives, or no locations")
-    text, title = f"{100 * row['value']:{sign}.1f}", ""
+    text, title = number(100 * row["value"], sign=bool(sign)), ""
     if "low" in row:
-        low, high = (f"{100 * row[end]:{sign}.1f}" for end in ("low", "high"))
-        title = f"95% interval {low} to {high}"
-        text += f"<br><small>{low} to {high}</small>" if below else ""
+        ends = interval(100 * row["low"], 100 * row["high"])
+        title = f"95% interval {ends}"
+        text += f"<br><small>{ends}</small>" if below else ""
     return Cell(text, title=title)
 
 

@@ -5,7 +5,9 @@ photographs only numbers and the score maps of freely licensed photographs are i
 """
 
 import html
+from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 import pandas as pd
@@ -16,6 +18,8 @@ from wsl.data.photographs import PHOTOGRAPHS
 from wsl.errors import StudyError
 from wsl.evaluation.evaluate import TOLERANCE
 from wsl.evaluation.runs import read_run
+from wsl.evaluation.views import Views
+from wsl.evaluation.views import read as read_views
 from wsl.findings.results import Column
 from wsl.pages import pictures, tables
 from wsl.pages.show import NOT_ATTEMPTED, Html
@@ -97,12 +101,38 @@ def crosses(table: pd.DataFrame, image: str) -> list[tuple[float, float, str]]:
     return [(x, y, f"{name} {p:.2f}") for x, y, name, p in columns.itertuples(index=False)]
 
 
-def boxes(dataset: Dataset, image: str, names) -> list[tuple[float, ...]]:
-    """Ground-truth boxes of the classes in `names`, for showing what a missed point should have hit."""
-    index = dataset.images.index(image)
-    wanted = [dataset.classes.index(name) for name in names]
-    b = dataset.boxes
-    return [tuple(map(float, xyxy)) for xyxy in b.xyxy[(b.image == index) & np.isin(b.cls, wanted)]]
+@dataclass(frozen=True)
+class Album:
+    """The test images of a run of weak supervision: what is beside the run, and the pictures where they are on this machine.
+
+    A picture that is not here may have a public address: the page shows its boxes and crosses on an empty ground, and loads
+    the photograph when a reader asks for it.
+    """
+
+    views: Views
+    dataset: Dataset | None = None
+
+    def picture(self, image: str) -> np.ndarray | pictures.Remote:
+        if self.dataset is not None:
+            return picture(image, self.dataset)
+        about = self.views.pictures.loc[image]
+        return pictures.Remote(int(about["width"]), int(about["height"]), about["address"])
+
+    @property
+    def host(self) -> str:
+        """Where the photographs can be loaded from; empty where they are here, or have no address."""
+        first = self.views.pictures["address"].iloc[0]
+        return urlsplit(first).netloc if self.dataset is None else ""
+
+
+def album(column: Column, runs: str | Path, data_root: str = "", seed: int = 0) -> Album | None:
+    """The album of a run; None where no `wsl views` was made, or the pictures are neither here nor have an address."""
+    folder = column.folder("weak_sup", seed)
+    found = read_views(folder) if (folder / "manifest.json").is_file() else None
+    if found is None:
+        return None
+    own = Album(found, dataset_of(column.profile, runs, data_root))
+    return own if own.dataset is not None or own.host else None
 
 
 def names_with(table: pd.DataFrame, image: str, outcome: str) -> list[str]:
@@ -130,11 +160,10 @@ def picture(name: str, dataset: Dataset | None = None) -> np.ndarray | None:
     return read_image(dataset.files[dataset.images.index(name)])
 
 
-def evolution_columns(runs: Column, dataset: Dataset | None, epochs=(0, 1, 2, 4, 8, 99)):
+def evolution_columns(runs: Column, dataset: Dataset | None, epochs=(0, 1, 2, 4, 8, 99), width: int = 220):
     """Figure 1: (columns, row labels) for `pictures.grid`: each recorded picture and its map after `epochs`.
 
-    Pictures of `dataset`, or without one the packaged photographs. One colour scale serves all epochs of a
-    picture.
+    Pictures of `dataset`, with the boxes of the class, or without one the packaged photographs.
     """
     columns, labels = [], []
     for (name, cls), maps in evolution_maps(runs).items():
@@ -142,18 +171,26 @@ def evolution_columns(runs: Column, dataset: Dataset | None, epochs=(0, 1, 2, 4,
         if rgb is not None:
             chosen = sorted({min(epoch, len(maps) - 1) for epoch in epochs})
             labels = ["image", *(f"epoch {epoch}" for epoch in chosen)]
-            frames = evolution_frames(pictures.resize_to(rgb, 320), maps[chosen])
-            shown = [
-                (frame, f"{cls} scores, {label}") for frame, label in zip(frames, labels[1:], strict=True)
-            ]
+            small = pictures.resize_to(rgb, width)
+            frames = evolution_frames(small, maps[chosen])
+            shown = [(small, f"picture with {cls}")]
+            shown += [(frame, f"{cls} scores, {label}") for frame, label in zip(frames, labels[1:], strict=True)]
+            boxes = [] if dataset is None else boxes_of(dataset, name, cls) / max(1, rgb.shape[1] / width)
             title = f"{cls} {appearance(dataset, name, cls)}".strip()
-            columns.append((title, [(pictures.resize_to(rgb, 320), f"picture with {cls}"), *shown]))
-    return sorted(columns, key=lambda column: "unusual" in column[0]), labels
+            columns.append((title, [(pictures.with_boxes(frame, boxes), alt) for frame, alt in shown]))
+    return sorted(columns, key=lambda column: ("unusual" in column[0], "motor" not in column[0])), labels
 
 
 def evolution_frames(rgb: np.ndarray, maps: np.ndarray) -> list[np.ndarray]:
-    """The picture under each of its maps (epochs, n, m), all on one colour scale."""
-    return [pictures.overlay(rgb, one, float(maps.min()), float(maps.max())) for one in maps]
+    """The picture under each of its maps (epochs, n, m). Brightness is the probability of each cell (Equation 2), from 0 to 1:
+    the scores themselves would make the untrained map, whose scores all lie near the upper end, bright everywhere."""
+    return [pictures.overlay(rgb, 1 / (1 + np.exp(-one)), 0.0, 1.0) for one in maps]
+
+
+def boxes_of(dataset: Dataset, image: str, cls: str) -> np.ndarray:
+    """(M, 4) ground-truth boxes of a class in an image, pixels."""
+    b = dataset.boxes
+    return b.xyxy[(b.image == dataset.images.index(image)) & (b.cls == dataset.classes.index(cls))]
 
 
 def appearance(dataset: Dataset | None, image: str, cls: str) -> str:
@@ -167,22 +204,18 @@ def appearance(dataset: Dataset | None, image: str, cls: str) -> str:
     return f"({poses.pop()})" if len(poses) == 1 and poses <= {"usual", "unusual"} else ""
 
 
-def cards(
-    table: pd.DataFrame | None, dataset: Dataset | None, outcome: str, count: int
-) -> list[tuple[str, str]]:
-    """Pictures that show an outcome, chosen by `choose`; none without a run or without its images."""
-    if table is None or dataset is None:
+def cards(table: pd.DataFrame | None, album: Album | None, outcome: str, count: int) -> list[tuple[str, str]]:
+    """Pictures that show an outcome, chosen by `choose`; none without a run or without its album."""
+    if table is None or album is None:
         return []
-    return [card(table, dataset, image, outcome) for image in choose(table, outcome, count)]
+    return [card(table, album, image, outcome) for image in choose(table, outcome, count)]
 
 
-def card(table: pd.DataFrame, dataset: Dataset, image: str, outcome: str) -> tuple[str, str]:
-    """(picture with its crosses, caption) for one image that shows `outcome`."""
-    names = names_with(table, image, outcome)
-    points = crosses(table, image)
-    missed = boxes(dataset, image, names) if outcome in ("wrong location", "not detected") else []
+def card(table: pd.DataFrame, album: Album, image: str, outcome: str) -> tuple[str, str]:
+    """(picture with its crosses and the boxes of the classes in question, caption) for one image that shows `outcome`."""
+    names, points = names_with(table, image, outcome), crosses(table, image)
     labels = ", ".join(dict.fromkeys(label for *_, label in points)) or "nothing detected"
     body = pictures.with_points(
-        picture(image, dataset), points, f"Picture {image}; crosses: {labels}", 360, missed
+        album.picture(image), points, f"Picture {image}; crosses: {labels}", 360, album.views.boxes(image, names)
     )
     return body, f"{outcome}: {', '.join(names)}"

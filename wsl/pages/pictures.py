@@ -9,14 +9,29 @@ mapping of Section 6); resized to the canvas and cropped to the image, it lies o
 import base64
 import html
 import io
+from dataclasses import dataclass
 
 import numpy as np
 from matplotlib import colormaps
-from PIL import Image
+from matplotlib.colors import to_hex
+from PIL import Image, ImageDraw
 
 from wsl.pages.show import Html
 
 YELLOW = "#ffdd33"  # the crosses of Figure 6
+
+
+@dataclass(frozen=True)
+class Remote:
+    """A photograph that is not here: its size in pixels, and the public address that a reader's browser may load it from."""
+
+    width: int
+    height: int
+    address: str
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.height, self.width
 
 
 def data_uri(image: np.ndarray, format: str = "jpeg", width: int = 10_000, quality: int = 85) -> str:
@@ -65,23 +80,50 @@ def over_image(image: np.ndarray, score_map: np.ndarray) -> np.ndarray:
 
 def img(image: np.ndarray, alt: str, width: int = 420) -> str:
     """An `<img>` that fills its box."""
-    return f'<img src="{data_uri(image, width=width)}" alt="{html.escape(alt)}" style="width:100%">'
+    return f'<img src="{data_uri(image, width=width, quality=80)}" alt="{html.escape(alt)}" style="width:100%">'
 
 
-def with_points(image: np.ndarray, points, alt: str, width: int = 420, boxes=(), quality: int = 85) -> str:
+def with_boxes(image: np.ndarray, boxes) -> np.ndarray:
+    """uint8 (H, W, 3) with boxes (x0, y0, x1, y1), white on a dark rim."""
+    shown = Image.fromarray(image)
+    draw = ImageDraw.Draw(shown)
+    for box in boxes:
+        draw.rectangle(tuple(map(float, box)), outline="black", width=4)
+        draw.rectangle(tuple(np.asarray(box, float) + (1, 1, -1, -1)), outline="white", width=2)
+    return np.asarray(shown)
+
+
+def with_points(image: np.ndarray | Remote, points, alt: str, width: int = 420, boxes=(), quality: int = 85) -> str:
     """The image with a yellow cross and a label for each point (Figure 6): an SVG, crisp at any size.
 
-    `points`: (x, y, label) in pixels of the image; `boxes`: (x0, y0, x1, y1), drawn thin and dashed.
+    `points`: (x, y, label) in pixels of the image; `boxes`: (x0, y0, x1, y1), drawn thin and dashed. A `Remote` image is an
+    empty ground until its reader asks for the photograph (`photographs_button`).
     """
     height, full = image.shape[:2]
     unit = full / 100  # line widths and letters follow the picture's width
     marks = [_box(box, unit) for box in boxes] + [_cross(x, y, unit) for x, y, _ in points]
     marks += _labels(points, full, unit)
+    if isinstance(image, Remote):
+        source = f'data-address="{html.escape(image.address)}"'
+    else:
+        source = f'href="{data_uri(image, width=width, quality=quality)}"'
     return (
-        f'<svg role="img" aria-label="{html.escape(alt)}" viewBox="0 0 {full} {height}" '
+        f'<svg role="img" aria-label="{html.escape(alt)}" viewBox="0 0 {full} {height}" class="wsl-ground" '
         f'style="width:100%;max-width:{width}px;height:auto;display:block">'
-        f'<image href="{data_uri(image, width=width, quality=quality)}" width="{full}" height="{height}"/>'
+        f'<image {source} width="{full}" height="{height}"/>'
         f"{''.join(marks)}</svg>"
+    )
+
+
+def photographs_button(host: str) -> Html:
+    """The button that loads the photographs of a page from `host` (wsl-photographs.js); nothing where there is none."""
+    if not host:
+        return Html("")
+    return Html(
+        f'<p class="wsl-photographs"><button type="button" hidden>Load the photographs from {html.escape(host)}</button> '
+        '<span role="status">This page holds no photograph and has requested none: it shows boxes, crosses and score maps. '
+        f"The button, which needs a network, loads the photographs that are in view from {html.escape(host)}, the server of "
+        "the data set; that server then learns your address. They are under the terms of their authors.</span></p>"
     )
 
 
@@ -146,15 +188,22 @@ def grid(columns, row_labels, caption: str = "") -> Html:
     return Html(f'<figure class="wsl-figure">{body}{_caption(caption)}</figure>')
 
 
-def slider(frames, labels, alt: str, caption: str = "", width: int = 560) -> Html:
-    """Pictures under one range control; without script, a strip of all frames.
+COLOUR_BAR = (
+    '<div class="wsl-colours" role="img" aria-label="Colour bar: probability 0 is the grey photograph, 1 is the brightest">'
+    '<span>0</span><i style="background:linear-gradient(to right,#777,{stops})"></i><span>1</span>'
+    "<span>probability of the class at each position</span></div>"
+).format(stops=",".join(to_hex(colormaps["inferno"](x)) for x in (0.25, 0.5, 0.75, 1.0)))
 
-    `frames`: uint8 (H, W, 3) arrays; `labels`: what each shows ("epoch 3"). The last frame shows first.
+
+def slider(frames, labels, alt: str, caption: str = "", width: int = 560) -> Html:
+    """Score maps after each epoch under one range control and a play button, with their colour bar; without script, a strip.
+
+    `frames`: uint8 (H, W, 3) arrays; `labels`: what each shows ("epoch 3"). The first frame shows first.
     """
     last = len(frames) - 1
     images = "".join(
-        f'<img src="{data_uri(frame, width=width)}" alt="{html.escape(f"{alt}, {label}")}" '
-        f'data-label="{html.escape(label)}" style="max-width:100%"{"" if k == last else " hidden"}>'
+        f'<img src="{data_uri(frame, width=width, quality=70)}" alt="{html.escape(f"{alt}, {label}")}" '
+        f'data-label="{html.escape(label)}" style="max-width:100%"{" hidden" if k else ""}>'
         for k, (frame, label) in enumerate(zip(frames, labels, strict=True))
     )
     move = (
@@ -162,15 +211,21 @@ def slider(frames, labels, alt: str, caption: str = "", width: int = 560) -> Htm
         "i.forEach((p,k)=>p.hidden=k!=this.value);"
         "f.querySelector('output').textContent=i[this.value].dataset.label"
     )
+    play = (  # from the first frame on; a second press stops
+        "const f=this.closest('figure'),r=f.querySelector('input'),b=this,stop=()=>{clearInterval(b.t);b.t=0;"
+        "b.textContent='\u25b6 play'};if(b.t){stop();return}if(+r.value===+r.max)r.value=0;b.textContent='\u25a0 stop';"
+        "b.t=setInterval(()=>{r.value=+r.value+1;r.dispatchEvent(new Event('input'));if(+r.value===+r.max)stop()},350)"
+    )
     control = (
-        f'<label><input type="range" min="0" max="{last}" value="{last}" step="1" '
+        f'<button type="button" onclick="{play}">▶ play</button> '
+        f'<label><input type="range" min="0" max="{last}" value="0" step="1" '
         f'aria-label="{html.escape(alt)}" style="width:min(100%,{width}px)" oninput="{move}"></label> '
-        f"<output>{html.escape(labels[-1])}</output>"
+        f"<output>{html.escape(labels[0])}</output>"
     )
     # The strip repeats no picture data: without script one rule shows every frame small.
     strip = ".wsl-slider img{display:inline!important;width:19%!important}.wsl-slider-control{display:none}"
     return Html(
-        f'<figure class="wsl-slider">{images}<div class="wsl-slider-control">{control}</div>'
+        f'<figure class="wsl-slider">{images}{COLOUR_BAR}<div class="wsl-slider-control">{control}</div>'
         f"<noscript><style>{strip}</style></noscript>{_caption(caption)}</figure>"
     )
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import html
 import itertools
+import re
 
 from wsl.evaluation.runs import GENERATED, REAL, Run
-from wsl.findings import claims
+from wsl.findings import claims, results
 from wsl.findings.claims import Evidence, Judged
-from wsl.pages import tables
-from wsl.pages.show import Html, Text
+from wsl.pages import forest, tables
+from wsl.pages.intervals import chart
+from wsl.pages.show import Html, interval, number
 from wsl.pages.tables import PAPER, Cell
 
 # Verdict -> (CSS class of its badge, sign): never colour alone.
@@ -18,18 +20,18 @@ BADGES = {
     claims.HOLDS: ("good", "✓"),
     claims.NOT_REPRODUCED: ("bad", "✗"),
     claims.DOES_NOT_HOLD: ("bad", "✗"),
-    claims.INCONCLUSIVE: ("open", "?"),
-    claims.SCENES_INCONCLUSIVE: ("open", "?"),
+    claims.UNDECIDED: ("open", "?"),
+    claims.SCENES_UNDECIDED: ("open", "?"),
     claims.NOT_COMPARABLE: ("none", "–"),
     claims.NOT_ATTEMPTED: ("none", "–"),
 }
+PAPER_TRAINS = {"voc": 5_000, "coco": 80_000}  # training images (Section 5)
 SIGNS = {True: "✓", False: "✗", None: "?"}
 
 
 def scoreboard(judged: list[Judged]) -> Html:
     """The landing page's table: claim, the paper's words and numbers, evidence, verdict."""
-    texts = (("the paper's claim", PAPER), ("real photographs", REAL),
-             ("scenes (generated pictures)", GENERATED), ("verdict", ""))  # fmt: skip
+    texts = (("the paper's claim", PAPER), ("photographs", REAL), ("scenes (generated)", GENERATED), ("verdict", ""))
     rows = []
     for one in judged:
         claim = one.claim
@@ -59,11 +61,10 @@ def badge(verdict: str) -> str:
 
 def say(evidence: Evidence) -> str:
     """ "+4.1 (2.9 to 5.3), 3 seeds: 3.8 to 4.4", plain text."""
-    signed = "+.1f" if evidence.unit == "points" else ".1f"
-    unit = "" if evidence.unit == "points" else f" {evidence.unit}"
-    text = f"{evidence.value:{signed}}{unit} ({evidence.low:.1f} to {evidence.high:.1f})"
+    unit = {"points": "", "%": "%"}.get(evidence.unit, f" {evidence.unit}")
+    text = f"{number(evidence.value, sign=evidence.unit != '%')}{unit} ({interval(evidence.low, evidence.high)})"
     if evidence.seeds:
-        text += f"; {len(evidence.seeds)} seeds: {min(evidence.seeds):.1f} to {max(evidence.seeds):.1f}"
+        text += f"; {forest.seeds(dict(enumerate(evidence.seeds)))}"
     return text
 
 
@@ -71,8 +72,11 @@ def _evidence(several: tuple[Evidence, ...]) -> str:
     if not several:
         return "<small>no run</small>"
     parts = []
-    for label, group in itertools.groupby(sorted(several, key=lambda e: not e.decides), key=lambda e: e.label):
-        parts.append(f"<i>{html.escape(label)}</i>")
+    order = [e.rule for e in several]
+    several = sorted(several, key=lambda e: (not e.decides, order.index(e.rule)))
+    for rule, group in itertools.groupby(several, key=lambda e: e.rule):
+        asked = f": holds if it {rule.where()}" if rule.margins() else ""
+        parts.append(f"<i>{html.escape(rule.label + asked)}</i>")
         for e in group:
             number = f'<a href="{tables.href(e.run)}" title="{html.escape(e.data)}">{say(e)}</a>'
             parts.append(f"{SIGNS[e.outcome]} {_data(e)}: {number}" + (f"; {html.escape(e.note)}" if e.note else ""))
@@ -83,11 +87,95 @@ def _data(evidence: Evidence) -> str:
     return evidence.layout.upper() if evidence.decides else f"for information, {evidence.layout.upper()}"
 
 
-def tally(judged: list[Judged]) -> Text:
-    """ "**16 claims:** 5 reproduced, 1 not reproduced, ..." """
+MAIN = {  # the paper's main claims in a few words each, for the first screen
+    "C1": "It classifies better than a network that sees each image only as a whole",
+    "C8": "It points at the objects, far better than at the center of the image",
+    "C9": "It points as well as a detector that was trained on boxes",
+    "C14": "It classifies as well as that detector",
+}
+LETTERS = (  # of the paper's Table 2, where they first stand
+    ("J", "weak supervision", "trained from the classes in each image alone; the highest score of any position counts"),
+    ("H", "full images", "the same network, applied once to the whole image"),
+    ("K", "center", "J's scores, and always the center of the image as the location"),
+    ("L", "R-CNN*", "a detector trained on the objects' boxes"),
+)
+
+
+def first_screen(judged: list[Judged], columns: claims.Columns, picture: str = "") -> Html:
+    """What was claimed, whether it holds, how sure that is, on which data; `picture` (HTML) beside it."""
+    letters = ", ".join(f'<abbr title="{words}">{letter}</abbr> {name}' for letter, name, words in LETTERS)
+    return Html(
+        '<div class="wsl-first"><div>'
+        "<p><b>Claimed.</b> A network that is told only <em>which</em> classes of objects each training image shows learns by "
+        "itself <em>where</em> they are, and does about as well as methods that are trained on boxes.</p>"
+        f"<p><b>Found.</b> {tally(judged)} The main ones:</p>{_main(judged)}"
+        f"<p><b>How sure.</b> {_sure(columns)}</p>"
+        f"<p><small>Letters of the paper's Table 2: {letters}.</small></p>{decisive(judged, MAIN)}"
+        f"</div><div>{picture}{basis(columns)}</div></div>"
+    )
+
+
+def _main(judged: list[Judged]) -> str:
+    """The paper's main claims, a line each: in words, the verdict, and why it is open."""
+    lines = []
+    for one in judged:
+        if words := MAIN.get(one.claim.id):
+            why = f" <small>{html.escape(one.why)}</small>" if one.why else ""
+            lines.append(f'<li>{words} (<a href="#{one.claim.id.lower()}">{one.claim.id}</a>): {badge(one.verdict)}{why}</li>')
+    return f'<ul class="wsl-answer">{"".join(lines)}</ul>'
+
+
+def _sure(columns: claims.Columns) -> str:
+    """How far the numbers can be trusted: intervals, and the size of the samples beside the paper's."""
+    shares = [
+        f"{n / PAPER_TRAINS[layout]:.1%} of its training images of {layout.upper()}"
+        for layout, several in columns.items()
+        for column in several
+        if column.source == REAL and (n := results.trained_on(column))
+    ]
+    text = "A claim is decided only by the whole of a 95% interval, from resampling the test photographs."
+    return text + (f" The samples are small beside the paper's: {', '.join(shares)}." if shares else "")
+
+
+def basis(columns: claims.Columns) -> Html:
+    """What everything rests on: training and test photographs of each sample, network, seeds, and what is missing."""
+    lines, trunks = [], set()
+    for column in (column for several in columns.values() for column in several):
+        result = column.load("weak_sup")
+        if result is None or column.source != REAL:
+            continue
+        train = f"{n:,} training, " if (n := results.trained_on(column)) else ""
+        seeds = f"{len(result.runs)} seed{'s' * (len(result.runs) > 1)}"
+        lines.append((html.escape(result.title), f"{train}{result.n_images:,} test photographs; {seeds}"))
+        trunks.add(result.run.trunk)
+    if trunks:
+        network = html.escape(" and ".join(sorted(trunks)))
+        lines.append(("network", f"{network}, pre-trained on ImageNet and frozen; only a head of two layers is trained"))
+    lines.append(("missing", "VOC 2012 and COCO 2014 themselves, the printed cells of Table 3, the weights of AlexNet"))
+    return Html('<dl class="wsl-basis">' + "".join(f"<dt>{name}</dt><dd>{text}</dd>" for name, text in lines) + "</dl>")
+
+
+def decisive(judged: list[Judged], ids=None) -> Html:
+    """The differences that decide the claims (those of `ids`, default: all), in points, with the paper's values as marks."""
+    rows, sources = [], set()
+    for one in judged:
+        for e in one.real or one.scenes:
+            if e.unit == "points" and (ids is None or one.claim.id in ids):
+                name, sign = re.sub(r" in (\w+) mAP", r", \1", e.label), SIGNS[e.outcome] if e.decides else ""
+                values, full = (e.value, e.low, e.high), f"{one.claim.id}, {e.label}, {e.data}"
+                rows.append(forest.row(name, e.layout, e.run, values, e.paper, e.rule.margins(), sign, full))
+                sources.add(e.run.source)
+    if not rows:
+        return Html("<p>No run is here yet.</p>")
+    caption = "Differences in points with their 95% interval; ✓ holds, ✗ contradicted, ? undecided, no sign: for information."
+    return chart(rows, "The differences that decide, with the paper's values", forest.key(sources, True), caption)
+
+
+def tally(judged: list[Judged]) -> Html:
+    """ "16 claims of the paper: 8 reproduced, 1 not reproduced, ..." """
     counts = [(verdict, sum(one.verdict == verdict for one in judged)) for verdict in BADGES]
-    words = ", ".join(f"{n} {verdict}" for verdict, n in counts if n)
-    return Text(f"**{len(judged)} claims:** {words}.")
+    words = ", ".join(f"<b>{n}</b> {verdict}" for verdict, n in counts if n)
+    return Html(f"<b>{len(judged)} claims</b> of the paper: {words}.")
 
 
 def rules(layouts=("voc", "coco")) -> Html:
@@ -99,7 +187,7 @@ def rules(layouts=("voc", "coco")) -> Html:
         title = f'{claim.id} <a href="index.html#{claim.id.lower()}">{html.escape(claim.short)}</a>'
         rows.append((title, [Cell(text, left=True)]))
     caption = "The rule of each claim: “reproduced” if all of it holds, “not reproduced” if one part is contradicted by its "
-    caption += "whole interval, else “inconclusive”."
+    caption += "whole interval, else “undecided”."
     return tables.table([[("claim", 1, ""), ("holds if", 1, "")]], rows, caption, "rules")
 
 

@@ -13,6 +13,7 @@ import pandas as pd
 from wsl.evaluation import metrics
 from wsl.evaluation.evaluate import (
     MAPPINGS,
+    METRICS,
     RANKINGS,
     TOLERANCE,
     Scored,
@@ -24,7 +25,7 @@ from wsl.evaluation.evaluate import (
 from wsl.evaluation.runs import Run, read_run
 from wsl.findings.results import METHODS, Column
 from wsl.pages import tables
-from wsl.pages.show import NOT_ATTEMPTED, Html
+from wsl.pages.show import NOT_ATTEMPTED, Html, number, signed
 from wsl.pages.tables import Cell
 
 DEFINITIONS = {
@@ -37,7 +38,8 @@ LABELS = {0: "dropped", 1: "positive", -1: "negative"}
 SYSTEMS = ("weak_sup", "full_images", "center")
 TOLERANCES = (0.0, 5.0, 10.0, 18.0, 30.0, 50.0, 80.0, 120.0, 200.0, np.inf)
 SHOWN = {
-    "weak_sup": "J", "center": "K", "rcnn": "L", "masked_pool": "I", "masked_pool_outside": "I′",
+    "weak_sup": "J. weak supervision", "center": "K. center", "rcnn": "L. R-CNN*", "masked_pool": "I. masked pooling",
+    "masked_pool_outside": "I′. outside penalty",
 }  # fmt: skip
 
 
@@ -64,28 +66,26 @@ def mean_ap(several, location: bool, definition: str = "voc2010", tolerance: flo
 def _cell(value: float, column: Column, system: str, reference: float = np.nan) -> Cell:
     if np.isnan(value):
         return Cell(f"<small>{NOT_ATTEMPTED}</small>" if not column.runs(system) else "–", column.source)
-    moved = "" if np.isnan(reference) or value == reference else f"<br><small>{100 * (value - reference):+.1f}</small>"
+    moved = "" if np.isnan(reference) or value == reference else f" <small>({signed(100 * (value - reference))})</small>"
     href = tables.href(column.runs(system)[0])
-    return Cell(f'<a href="{href}">{100 * value:.1f}</a>{moved}', column.source)
+    return Cell(f'<a href="{href}">{number(100 * value)}</a>{moved}', column.source)
 
 
 def _table(columns: list[Column], systems, choices: dict, value, caption: str, name: str, locations=(False, True)) -> Html:
-    """Rows: system and metric by choice; `value(column, system, location, choice)` -> mAP; moves against the first."""
-    heads = [[("data", 1, "")], [("system", 1, "")]]
-    heads[0] += [(tables.heading(column), len(choices), column.source) for column in columns]
-    heads[1] += [(text, 1, column.source) for column in columns for text in choices.values()]
+    """Rows: data, system and metric; columns: the choices. `value(column, system, location, choice)` -> mAP."""
+    heads = [[("data, system, metric", 1, ""), *((text, 1, "") for text in choices.values())]]
     rows = []
-    for system in systems:
-        for location in locations:
-            if (system, location) in (("full_images", True), ("center", False)):
-                continue
-            cells = []
-            for column in columns:
+    for column in columns:
+        for system in systems:
+            for location in locations:
+                if (system, location) in (("full_images", True), ("center", False)):
+                    continue
                 found = [value(column, system, location, choice) for choice in choices]
-                cells += [_cell(v, column, system, found[0]) for v in found]
-            what = "localization" if location else "classification"
-            rows.append((f"{METHODS[system]}<br><small>{what}</small>", cells))
-    return tables.table(heads, rows, caption, name)
+                cells = [_cell(v, column, system, found[0]) for v in found]
+                what = METRICS["location" if location else "classification"]
+                name = f"{tables.heading(column)}<br><small>{tables.LETTERS[system]}. {METHODS[system]}, {what}</small>"
+                rows.append((name, cells))
+    return tables.table(heads, rows, caption + tables.tested_on(columns), name)
 
 
 def definitions_table(columns: list[Column]) -> Html:
@@ -94,7 +94,7 @@ def definitions_table(columns: list[Column]) -> Html:
     def value(column, system, location, definition):
         return mean_ap(scored(tuple(column.runs(system))), location, definition)
 
-    caption = "mAP, %, by definition of average precision; below: the difference to the book's own definition (left), points."
+    caption = "mAP, %, by definition of average precision; in brackets the difference to the book's own (left), points."
     return _table(columns, SYSTEMS, DEFINITIONS, value, caption, "definitions")
 
 
@@ -107,7 +107,7 @@ def points_table(columns: list[Column]) -> Html:
         lacking = not all(_has(run, ranking, mapping) for run in column.runs(system))
         return np.nan if lacking else mean_ap(scored(tuple(column.runs(system)), ranking, mapping), location)
 
-    caption = "mAP, %, of weak supervision by mapping of cells and by ranking score; below: the difference to the first, points."
+    caption = "mAP, %, by mapping of cells and by ranking score; in brackets the difference to the first, points."
     return _table(columns, ("weak_sup",), choices, value, caption, "points")
 
 
@@ -124,18 +124,18 @@ def labels_table(columns: list[Column]) -> Html:
     def value(column, system, location, zero):
         return mean_ap(scored(tuple(column.runs(system))), location, zero=zero)
 
-    caption = "mAP, %, by what label 0 counts as; below: the difference to dropping it, points. Scenes may have no such label."
+    caption = "mAP, %, by what label 0 counts as; in brackets the difference to dropping it, points. Scenes may have none."
     return _table(columns, SYSTEMS, LABELS, value, caption, "labels")
 
 
 def tolerance_curves(column: Column) -> dict[str, pd.Series]:
     """Localization mAP (0..1) by tolerance, for each system with locations; the last tolerance is infinite."""
     out = {}
-    for system, letter in SHOWN.items():
+    for system, name in SHOWN.items():
         several = scored(tuple(column.runs(system)))
         if several and all(s.distance is not None for s in several.values()):
             values = [mean_ap(several, True, tolerance=t) for t in TOLERANCES]
-            out[f"{letter}, {METHODS[system]}"] = pd.Series(values, index=pd.Index(TOLERANCES))
+            out[name] = pd.Series(values, index=pd.Index(TOLERANCES))
     return out
 
 
@@ -154,6 +154,6 @@ def order_sentences(columns: list[Column]) -> list[str]:
         gap = pd.Series(gaps)
         below = [f"{t:g}" for t in gap.index[gap <= 0]]
         text = "J stays above K at every finite tolerance" if not below else f"J is not above K at {', '.join(below)} pixels"
-        sizes = f"at 0 pixels by {100 * gap[0.0]:.1f} points, at 18 by {100 * gap[18.0]:.1f}"
+        sizes = f"at 0 pixels by {number(100 * gap[0.0])} points, at 18 by {number(100 * gap[18.0])}"
         lines.append(f"{tables.link(column)}: {text}; {sizes}.")
     return lines

@@ -3,6 +3,26 @@
 NOT_ATTEMPTED = "not attempted yet"
 
 
+def number(value: float, digits: int = 1, sign: bool = False) -> str:
+    """A number with a true minus sign: "+1.3", "−0.4"; zero has no sign.
+
+    >>> number(-0.04), number(-0.4), number(0.4, sign=True)
+    ('0.0', '−0.4', '+0.4')
+    """
+    text = f"{value:{'+' if sign else ''}.{digits}f}"
+    return text.lstrip("+-") if float(text) == 0 else text.replace("-", "−")
+
+
+def signed(value: float) -> str:
+    """A difference in points: "+1.3"."""
+    return number(value, sign=True)
+
+
+def interval(low: float, high: float) -> str:
+    """ "−0.4 to 1.2"."""
+    return f"{number(low)} to {number(high)}"
+
+
 class Html(str):
     """HTML that a notebook displays as it is; its plain form is a word, so that a page holds pictures once."""
 

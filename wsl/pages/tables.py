@@ -15,7 +15,7 @@ from wsl.evaluation.evaluate import METRICS, Measure
 from wsl.evaluation.runs import GENERATED, REAL, Run
 from wsl.findings import paper, reasons
 from wsl.findings.results import METHODS, Column, Result, difference, drops
-from wsl.pages.show import NOT_ATTEMPTED, Html
+from wsl.pages.show import NOT_ATTEMPTED, Html, interval, number, signed
 
 PAPER = "paper"  # the third source of a cell
 CSS = {PAPER: "src-paper", REAL: "src-real", GENERATED: "src-scenes", "": ""}  # source of a number -> class
@@ -29,6 +29,10 @@ TABLE2_SYSTEMS = {
     "L": ("rcnn", "rcnn"),
 }
 TABLE1_SYSTEMS = {"B": "object_patches", "F": "full_images", "G": "weak_sup"}
+LETTERS = {
+    **{classification or location: letter for letter, (classification, location) in TABLE2_SYSTEMS.items()},
+    "object_patches": "B", "weak_sup@train_s1": "J trained at s = 1", "weak_sup@test_s1": "J tested at s = 1",
+}  # fmt: skip
 
 
 # ---------------------------------------------------------------- links and headings
@@ -40,8 +44,14 @@ def anchor(run: Run) -> str:
     return name if run.recorded == (run.source == REAL) else name + ("-recorded" if run.recorded else "-here")
 
 
+def group_anchor(run: Run) -> str:
+    """Id of the section on the Runs page that holds all seeds of the run's system, and their means."""
+    return anchor(run).replace(f"-seed{run.seed}", "")
+
+
 def href(run: Run) -> str:
-    return f"runs.html#{anchor(run)}"
+    """Where a number leads: to all seeds of the system, since most numbers are means over them."""
+    return f"runs.html#{group_anchor(run)}"
 
 
 def result_link(result: Result) -> str:
@@ -61,12 +71,18 @@ def links(columns: list[Column]) -> str:
 
 
 def heading(column: Column) -> str:
-    """ "real photographs: VOC 2007 sample, 1,312 photographs (recorded run)"."""
-    result = next(filter(None, (column.load(s) for s in ("weak_sup", "full_images"))), None)
-    made = "recorded run" if result and result.run.recorded else "run just now"
-    what = "real photographs: " if column.source == REAL else ""
-    name = html.escape(result.data if result else column.title)
-    return f"{what}{name} <small>({made if result else 'no run here'})</small>"
+    """The head of a column: what its data are called, no more; `tested_on` says the rest below the table's caption."""
+    return html.escape(column.title)
+
+
+def tested_on(columns: list[Column]) -> str:
+    """ "Tested on: VOC 2007 sample, 1,312 photographs (recorded); profile scenes (no run here).", for captions."""
+    parts = []
+    for column in columns:
+        result = next(filter(None, (column.load(s) for s in ("weak_sup", "full_images"))), None)
+        made = "recorded" if result and result.run.recorded else "made here"
+        parts.append(f"{html.escape(result.data if result else column.title)} ({made if result else 'no run here'})")
+    return f" Tested on: {'; '.join(parts)}."
 
 
 # ---------------------------------------------------------------- sentences
@@ -82,8 +98,8 @@ def say_difference(a: Result | None, b: Result | None, metric: str, a_name: str,
     verdict = "above" if d.low > 0 else "below" if d.high < 0 else "not distinguishable from"
     x, y = (f'<a href="{href(one.run)}">{100 * getattr(one, metric).value:.1f}</a>' for one in (a, b))
     return (
-        f"**{a.data}:** {a_name} reaches a {what} mAP of {x}, {b_name} {y}: a difference of {d.value:+.1f} points "
-        f"(paired 95% interval {d.low:+.1f} to {d.high:+.1f}), so {a_name} is {verdict} {b_name} here."
+        f"**{a.data}:** {a_name} reaches a {what} mAP of {x}, {b_name} {y}: a difference of {signed(d.value)} points "
+        f"(paired 95% interval {interval(d.low, d.high)}), so {a_name} is {verdict} {b_name} here."
     )
 
 
@@ -100,7 +116,7 @@ def say_drops(columns: list[Column], classes: tuple[str, ...]) -> list[str]:
         drop = drops(result)
         named, others = drop[drop.index.isin(classes)], drop[~drop.index.isin(classes)]
         if len(named):
-            points = f"{named.mean():.1f} points in the named classes, {others.mean():.1f} in the others"
+            points = f"{number(named.mean())} points in the named classes, {number(others.mean())} in the others"
             lines.append(f"{result_link(result)}: {points}")
     return lines
 
@@ -111,8 +127,8 @@ def say_trends(column: Column) -> list[str]:
     for t in reasons.trends(column):
         verdict = "grows" if t.low > 0 else "shrinks" if t.high < 0 else "shows no clear trend"
         lines.append(
-            f'{t.title}: <a href="{href(t.result.run)}">{t.value:+.1f}</a> with all {t.images:,} images; '
-            f"{t.slope:+.1f} points per doubling ({t.low:+.1f} to {t.high:+.1f}): {verdict}"
+            f'{t.title}: <a href="{href(t.result.run)}">{signed(t.value)}</a> with all {t.images:,} images; '
+            f"{signed(t.slope)} points per doubling ({interval(t.low, t.high)}): {verdict}"
         )
     return lines
 
@@ -121,7 +137,7 @@ def say_resolution(columns: list[Column], a: str, b: str) -> list[str]:
     """`reasons.resolution` of each column that has runs of both systems."""
     lines = []
     for found in filter(None, (reasons.resolution(column, a, b) for column in columns)):
-        text = f"{result_link(found.result)}: the gain is {found.gain:+.1f} points in the median class, its simultaneous "
+        text = f"{result_link(found.result)}: the gain is {signed(found.gain)} points in the median class, its simultaneous "
         text += f"95% interval ± {found.reach:.1f} wide"
         if found.gain > 0:
             text += f"; to tell such a gain from zero would take about {found.times_the_images:.1f} times as many test images"
@@ -154,7 +170,7 @@ class Cell:
 
 
 def cell(result: Result | None, metric: str, applies: bool = True, small: bool = True) -> Cell:
-    """A mean AP with its interval below it, seed spread in the tooltip, linked to the run that made it."""
+    """A mean AP with its interval below it, the spread over seeds in the tooltip, linked to the run that made it."""
     if not applies:
         return Cell("–")
     measure = getattr(result, metric) if result else None
@@ -163,7 +179,7 @@ def cell(result: Result | None, metric: str, applies: bool = True, small: bool =
     value, low, high = (f"{100 * x:.1f}" for x in (measure.value, measure.low, measure.high))
     spread = seed_spread(measure)
     title = f"95% interval over {result.n_images:,} images: {low} to {high}; {spread}"
-    under = f"<br><small>{low} to {high}<br>{spread}</small>" if small else ""
+    under = f"<br><small>{low} to {high}</small>" if small else ""
     return Cell(f'<a href="{href(result.run)}">{value}</a>{under}', result.source, title)
 
 
@@ -176,7 +192,7 @@ def seed_spread(measure: Measure) -> str:
 
 
 def paper_cell(value: float) -> Cell:
-    return Cell("–" if pd.isna(value) else f"{value:.1f}", PAPER, paper.CITATION)
+    return Cell("–" if pd.isna(value) else number(value), PAPER, paper.CITATION)
 
 
 def table(heads, rows, caption: str, name: str) -> Html:
@@ -204,54 +220,52 @@ def table(heads, rows, caption: str, name: str) -> Html:
     return Html(f'<div style="overflow-x:auto" tabindex="0" id="{name}">{body}</div>')
 
 
-def table2(voc: list[Column], coco: list[Column], metric: str) -> Html:
-    """One half of Table 2 (`metric`: "classification" or "location"): paper | real photographs | scenes."""
-    printed, k = paper.table2(), 0 if metric == "classification" else 1
-    groups = [("voc", "Pascal VOC", voc), ("coco", "Microsoft COCO", coco)]
-    heads = [[("data", 1, "")], [("setup", 1, "")]]
-    for short, name, columns in groups:
-        heads[0].append((name, 1 + len(columns), ""))
-        heads[1].append((f"paper: {'VOC 2012' if short == 'voc' else 'COCO 2014'} validation", 1, PAPER))
-        heads[1] += [(heading(column), 1, column.source) for column in columns]
+def table2(columns: list[Column], layout: str) -> Html:
+    """Table 2 on one data set (`layout`: "voc" or "coco"): classification, then location prediction, each paper | ours."""
+    printed = paper.table2()
+    halves = (("classification", "classification"), ("location", "location prediction"))
+    data, year = {"voc": ("Pascal VOC", "VOC 2012"), "coco": ("Microsoft COCO", "COCO 2014")}[layout]
+    heads = [[("metric", 1, ""), *((what, 1 + len(columns), "") for _, what in halves)], [("system", 1, "")]]
+    heads[1] += [one for _ in halves for one in [("paper", 1, PAPER), *((heading(c), 1, c.source) for c in columns)]]
     rows = []
     for letter, systems in TABLE2_SYSTEMS.items():
-        system, cells = systems[k], []
-        for short, _, columns in groups:
-            in_words = Cell("<small>worse than I (no number)</small>" if k == 0 else "–", PAPER, paper.CITATION)
-            cells.append(paper_cell(printed.loc[letter, f"{metric}_{short}"]) if letter in printed.index else in_words)
+        cells = []
+        for k, (metric, _) in enumerate(halves):
+            worse = Cell("<small>worse than I</small>" if k == 0 else "–", PAPER, f"in words, without a number; {paper.CITATION}")
+            cells.append(paper_cell(printed.loc[letter, f"{metric}_{layout}"]) if letter in printed.index else worse)
             for column in columns:
-                found = cell(column.load(system) if system else None, metric, system is not None)
+                found = cell(column.load(systems[k]) if systems[k] else None, metric, systems[k] is not None)
                 cells.append(replace(found, source=column.source))
-        name = printed.loc[letter, "method"] if letter in printed.index else METHODS[systems[0]]
-        rows.append((f"{letter}. {name}", cells))
-    what = "classification" if k == 0 else "location prediction"
+        rows.append((f"{letter}. {METHODS[systems[0] or systems[1]]}", cells))
     caption = (
-        f"Table 2, {what}: mean average precision, %. Below each own number: 95% interval over test images, "
-        "then the spread over seeds. A number links to its run."
+        f"Table 2, {data}: mean average precision, %; below our numbers their 95% interval over test images. The paper's are on "
+        f"{year} validation. A number links to its run.{tested_on(columns)}"
     )
-    return table(heads, rows, caption, f"table2-{metric}")
+    return table(heads, rows, caption, f"table2-{layout}")
 
 
 def table1(columns: list[Column]) -> Html:
     """Table 1 with classes as rows: the paper's A to G, then our B, F and G on each data set."""
     printed = paper.table1()
-    heads = [[("data", 1, ""), ("paper: VOC 2012 test", len(printed), PAPER)], [("class", 1, "")]]
-    heads[1] += [(f"{row}<br><small>{html.escape(printed.loc[row, 'method'])}</small>", 1, PAPER) for row in printed.index]
+    heads = [[("source", 1, ""), ("paper: VOC 2012 test", len(printed), PAPER)], [("class", 1, "")]]
+    heads[1] += [(row, 1, PAPER) for row in printed.index]
     results = []
     for column in columns:
         source = column.source
-        heads[0].append((f"{heading(column)}<br><small>not comparable with the test column</small>", 3, source))
+        heads[0].append((heading(column), 3, source))
         for row, system in TABLE1_SYSTEMS.items():
-            heads[1].append((f"{row}<br><small>{METHODS[system]}</small>", 1, source))
+            heads[1].append((row, 1, source))
             results.append((source, column.load(system)))
     means = [replace(cell(result, "classification", small=False), source=source) for source, result in results]
     rows = [("mAP", [paper_cell(printed.loc[row, "mAP"]) for row in printed.index] + means)]
     for short, name in paper.VOC_NAMES.items():
         cells = [paper_cell(printed.loc[row, short]) for row in printed.index]
         rows.append((name, cells + [class_cell(source, result, name) for source, result in results]))
+    theirs = ", ".join(f"{row} {html.escape(method)}" for row, method in printed["method"].items())
+    ours = ", ".join(f"{row} {METHODS[system]}" for row, system in TABLE1_SYSTEMS.items())
     caption = (
-        "Table 1: average precision by class, %, image classification. The labels of the VOC 2012 test set "
-        "are not public, so our columns are computed on validation images and are not comparable with it."
+        f"Table 1: average precision by class, %, image classification. The paper: {theirs}. Ours: {ours}, computed on "
+        f"validation images and so not comparable with the test column.{tested_on(columns)}"
     )
     return table(heads, rows, caption, "table1")
 
@@ -283,9 +297,10 @@ def drop_table(columns: list[Column], count: int) -> Html:
             ap, place = (100 * m.classes.loc[name, "ap"] for m in (result.classification, result.location))
             low, high = (100 * result.location.classes.loc[name, end] for end in ("low", "high"))
             title = f"classification AP {ap:.1f}, localization AP {place:.1f} (95% interval {low:.1f} to {high:.1f})"
-            cells.append(Cell(f'{html.escape(name)} <a href="{href(result.run)}">−{drop.iloc[rank]:.1f}</a>', source, title))
+            cells.append(Cell(f'{html.escape(name)} <a href="{href(result.run)}">{number(-drop.iloc[rank])}</a>', source, title))
         rows.append((f"{rank + 1}.", cells))
-    return table(heads, rows, "Classification AP minus localization AP, points: the largest drops.", "drops")
+    caption = f"The largest drops from classification AP to localization AP, points.{tested_on(columns)}"
+    return table(heads, rows, caption, "drops")
 
 
 def difference_cell(pair: tuple[Result, Result] | None, metric: str, source: str) -> Cell:
@@ -294,81 +309,4 @@ def difference_cell(pair: tuple[Result, Result] | None, metric: str, source: str
         return Cell("·", source, NOT_ATTEMPTED)
     d = difference(*pair, metric)
     title = f"paired 95% interval, seeds {', '.join(map(str, d.seeds))}"
-    text = f'<a href="{href(pair[0].run)}">{d.value:+.1f}</a><br><small>{d.low:+.1f} to {d.high:+.1f}</small>'
-    return Cell(text, source, title)
-
-
-def answer_table(columns: list[Column]) -> Html:
-    """The landing page's summary: the paper's two findings, each as a pair of rows of Table 2."""
-    printed = paper.table2()
-    pairs = [
-        ("Classification, the whole image at once: H. full images", "full_images", "classification", "H"),
-        ("Classification, sliding window: J. weak supervision", "weak_sup", "classification", "J"),
-        ("Localization, always the image center: K. center prediction", "center", "location", "K"),
-        ("Localization, best-scoring position: J. weak supervision", "weak_sup", "location", "J"),
-    ]
-    heads = [[("mean average precision, %", 1, ""), ("paper: VOC 2012 validation", 1, PAPER)]]
-    heads[0] += [(heading(column), 1, column.source) for column in columns]
-    rows = []
-    for label, system, metric, letter in pairs:
-        cells = [paper_cell(printed.loc[letter, f"{metric}_voc"])]
-        for column in columns:
-            cells.append(replace(cell(column.load(system), metric), source=column.source))
-        rows.append((label, cells))
-    return table(heads, rows, "The two main comparisons. Each number links to the run that made it.", "answer")
-
-
-def runs_table(runs: list[Run], caption: str, name: str) -> Html:
-    """Every run with what made it: data, command, commit, hashes, time, hardware. One anchor a run."""
-    texts = ["run", "data", "command", "commit", "sha256", "time", "machine"]
-    rows = []
-    for run in runs:
-        m = run.manifest
-        data, hardware, software = (m.get(key) or {} for key in ("data", "hardware", "software"))
-        training = m.get("training") or {}
-        made = {_commit(state) for state in (training, m) if "commit" in state}
-        cells = [
-            _lines(data.get("name"), f"{data.get('n_images', '?')} images"),
-            f"<code>{html.escape(str(m.get('command', 'not recorded')))}</code>",
-            _lines(*sorted(made), f"study {m.get('study', '?')}", m.get("created")),
-            _lines(*(f"{what} {_short(digest)}" for what, digest in _digests(m).items())),
-            _duration(m.get("wall_seconds")),
-            _lines(
-                ", ".join(f"{v}" for v in hardware.values()),
-                ", ".join(f"{k} {v}" for k, v in software.items()),
-            ),
-        ]
-        run_name = f"{run.profile}<br>{run.trunk}<br><b>{run.system}</b><br>seed {run.seed}"
-        label = f'<span id="{anchor(run)}">{run_name}</span>'
-        rows.append((label, [Cell(f"<small>{text}</small>", run.source) for text in cells]))
-    return table([[(text, 1, "") for text in texts]], rows, caption, name)
-
-
-def _commit(state: dict) -> str:
-    return _short(state["commit"]) + (" with local changes" if state.get("changed_files") else "")
-
-
-def _lines(*texts) -> str:
-    return "<br>".join(html.escape(str(text)) for text in texts if text)
-
-
-def _digests(manifest: dict) -> dict[str, str | None]:
-    """What can be hashed of a run: its data, its trunk's weights, its head, its table."""
-    return {
-        "data": (manifest.get("data") or {}).get("digest"),
-        "trunk": manifest.get("weights_sha256"),
-        "head": manifest.get("head_sha256"),
-        "table": manifest.get("predictions_sha256"),
-    }
-
-
-def _short(digest) -> str:
-    return str(digest)[:12] if digest else "none"
-
-
-def _duration(seconds) -> str:
-    if not isinstance(seconds, int | float):
-        return "not recorded"
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
-
-
+    return Cell(f'<a href="{href(pair[0].run)}">{signed(d.value)}</a><br><small>{interval(d.low, d.high)}</small>', source, title)

@@ -34,6 +34,7 @@ from wsl.data.geometry import side_at
 from wsl.errors import StudyError
 from wsl.evaluation.predictions import ALTERNATIVES
 from wsl.evaluation.runs import read_run, run_folder, write_run
+from wsl.evaluation.views import FILES as VIEW_FILES
 from wsl.files import sha256, whole_file
 from wsl.network.arithmetic import instruction_set
 from wsl.network.engines import one_pool
@@ -50,6 +51,7 @@ from wsl.systems.predict import HeadReader, Tester, center_prediction, one_pass
 from wsl.systems.proposals import Proposals, keep_proposals
 from wsl.systems.rcnn import RegionClassifier, RegionReader, load_classifier, train_rcnn
 from wsl.systems.train import Process, train
+from wsl.systems.views import ViewReader
 
 # what a prediction depends on: a manifest says whether any of them differs from the commit
 COMPUTING = "errors.py files.py profile.py data scenes network evaluation systems".split()
@@ -193,12 +195,17 @@ def read_log(folder: Path) -> dict:
 
 @one_pool()
 def predict_systems(
-    profile: Profile, targets: list[tuple[str, int]], runs: Path, evolve: int | None = None, extent: int | None = None
+    profile: Profile,
+    targets: list[tuple[str, int]],
+    runs: Path,
+    evolve: int | None = None,
+    extent: int | None = None,
+    views: int | None = None,
 ) -> list[Path]:
     """Predict with the heads of several (system, seed) in one pass of the trunk over the evaluation images.
 
-    evolve, extent: a seed of weak_sup, for which the same pass serves Figure 1's evolution, or the extent of objects: see
-    `write_evolution` and `write_extent`. Returns the folders of the runs.
+    evolve, extent, views: a seed of weak_sup, for which the same pass serves Figure 1's evolution, the extent of objects, or the
+    per-image browser: see `write_evolution`, `write_extent` and `ViewReader`. Returns the folders of the runs.
     """
     for system, _ in targets:
         check_system(system)
@@ -214,7 +221,8 @@ def predict_systems(
     readers = {(s, k): _reader(profile, s, folder(head_of(s), k), features, proposals) for s, k in heads}
     epochs = [] if evolve is None else epoch_readers(folder("weak_sup", evolve), features)
     boxes = [] if extent is None else [_extent_reader(profile, folder("weak_sup", extent), features, proposals)]
-    one_pass(features, [*boxes, *readers.values(), *epochs])
+    seen = [] if views is None else [_view_reader(profile, folder("weak_sup", views), features)]
+    one_pass(features, [*boxes, *seen, *readers.values(), *epochs])
     tables = {target: reader.table() for target, reader in readers.items()}
     seconds = time.monotonic() - started
     for system, seed in targets:
@@ -231,6 +239,8 @@ def predict_systems(
         write_evolution(folder("weak_sup", evolve), epochs, bool(profile.generate))
     for reader in boxes:
         write_extent(folder("weak_sup", extent), reader.detections(), dataset, profile.layout == "coco")
+    for reader in seen:
+        reader.write(folder("weak_sup", views), sha256(folder("weak_sup", views) / "head.safetensors"))
     return [folder(*target) for target in targets]
 
 
@@ -259,6 +269,10 @@ def _reader(
         case "full_images":
             return HeadReader(Tester(head, ()), features)
     return HeadReader(Tester(head, profile.system_settings(system).test_scales), features)
+
+
+def _view_reader(profile: Profile, folder: Path, features: Features) -> ViewReader:
+    return ViewReader(Tester(_checked_head(profile, "weak_sup", folder, features), profile.test_scales), features)
 
 
 def _extent_reader(profile: Profile, folder: Path, features: Features, proposals: Proposals) -> ExtentReader:
@@ -366,7 +380,8 @@ def record_run(folder: Path, results: Path) -> Path:
     target.mkdir(parents=True, exist_ok=True)
     if about["system"] not in ("weak_sup", "full_images", "center"):
         df = df.drop(columns=list(ALTERNATIVES), errors="ignore")
-    for name in ("evolution.csv", "discovery.csv", "evolution.safetensors", "extent.csv", "extent_samples.csv"):
+    besides = ("evolution.csv", "discovery.csv", "evolution.safetensors", "extent.csv", "extent_samples.csv", *VIEW_FILES)
+    for name in besides:
         if (folder / name).is_file():
             with whole_file(target / name) as temporary:
                 shutil.copyfile(folder / name, temporary)
