@@ -55,7 +55,7 @@
     const named = (part, kind) => part.querySelector(".number")?.textContent.replace(/\W+$/, "").replace(" ", "-").toLowerCase()
       ?? `${page}-${kind}-${++count[kind]}`;
     for (const table of document.querySelectorAll(".bd-article table.dataframe"))
-      offer(table.closest(".table-scroll") ?? table, "CSV", named(table, "table"), () => csv(table), "text/csv");
+      offer(table.closest(".table-scroll, [style*=overflow-x]") ?? table, "CSV", named(table, "table"), () => csv(table), "text/csv");
     for (const figure of document.querySelectorAll(".bd-article figure.wsl-figure")) {
       const chart = figure.querySelector("svg");
       if (chart) offer(figure, "SVG", named(figure, "figure"), () => svg(chart), "image/svg+xml");
