@@ -26,6 +26,7 @@ MAY_IMPORT = {
     "systems": BOTTOM | {"data", "scenes", "network", "evaluation", "profile"},
     "findings": BOTTOM | {"data", "evaluation"},
     "pages": BOTTOM | {"data", "evaluation", "findings", "profile"},
+    "api": {"data", "evaluation"},
     "cli": BOTTOM | {"data", "scenes", "network", "evaluation", "systems", "findings", "pages", "profile"},
     "tools": BOTTOM,
 }
@@ -61,7 +62,7 @@ def test_imports_run_one_way(path):
     name = path.relative_to(ROOT)
     room = "tools" if name.parts[0] == "tools" else name.parts[1].removesuffix(".py")
     if room == "__init__":
-        assert not imported(path.read_text())
+        assert imported(path.read_text()) == {"api"}  # when one of its functions is asked for
         return
     reached = imported(path.read_text())
     assert reached <= MAY_IMPORT[room] | {room}, f"{room} may not import {reached - MAY_IMPORT[room]}"

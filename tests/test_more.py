@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import json
 
 import numpy as np
@@ -13,7 +14,7 @@ from test_evaluate import random_table, run_json
 from wsl.cli import main as cli
 from wsl.data import coco, voc
 from wsl.errors import StudyError
-from wsl.evaluation import evaluate, metrics, more
+from wsl.evaluation import evaluate, metrics, more, points
 
 
 def torchray(mask: np.ndarray, point, tolerance: float) -> bool:
@@ -126,3 +127,26 @@ def test_the_command_answers_besides_and_takes_another_rule(many, coco_json, tmp
     assert cli.main(["evaluate", *map(str, arguments), "--also", "size"]) == 2
     with pytest.raises(StudyError, match="'luck': expected one of pointing"):
         more.answer("luck", random_table(many), many)
+
+
+def test_tables_for_a_readme_and_for_a_paper(many, coco_json, tmp_path, capsys):
+    random_table(many).to_csv(tmp_path / "a_b.csv", index=False)
+    random_table(many, 1).to_csv(tmp_path / "c.csv", index=False)
+    data = ["--coco", str(coco_json), "--bootstrap", "10"]
+    printed = {}
+    for form in ("markdown", "latex"):
+        for command in (["evaluate", "a_b.csv"], ["compare", "a_b.csv", "c.csv"]):
+            files = [str(tmp_path / name) for name in command[1:]]
+            assert cli.main([command[0], *files, *data, f"--{form}"]) == 0
+            printed[form, command[0]] = capsys.readouterr().out.splitlines()
+    head = ["| class | positives | AP % | localization AP % |", "| --- | ---: | ---: | ---: |"]
+    assert printed["markdown", "evaluate"][:2] == head
+    assert printed["latex", "evaluate"][2] == r"class & positives & AP \% & localization AP \% \\"
+    assert r"a\_b & c & c - a\_b" in " ".join(printed["latex", "compare"])
+    assert {len(line.split("|")) for line in printed["markdown", "compare"] if "|" in line} == {6}
+
+
+def test_five_functions_do_what_they_show():
+    from wsl import api
+
+    assert doctest.testmod(api).failed == 0 and doctest.testmod(points).failed == 0

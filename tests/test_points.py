@@ -112,7 +112,7 @@ def test_maps_that_leave_a_doubt_are_refused(voc_root, tmp_path):
     (tmp_path / "text.npy").write_text("no array")
     (tmp_path / "empty").mkdir()
     for name, words in (
-        ("three.npy", "holds 3 arrays; VOC2007 val has 4"),
+        ("three.npy", r"has the shape \(3, 20, 2, 2\); VOC2007 val has 4"),
         ("other.npz", "'unknown' is no image"),
         ("none.npy", "no such file"),
         ("text.npy", "cannot be read as arrays"),

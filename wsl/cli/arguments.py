@@ -47,6 +47,19 @@ def load_dataset(args: argparse.Namespace):
     )
 
 
+def add_form_arguments(p: argparse.ArgumentParser) -> None:
+    """--json, --markdown or --latex in place of a table for people: see `form_of`."""
+    form = p.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print one JSON object (values 0..1) instead of a table")
+    form.add_argument("--markdown", action="store_true", help="print the table in Markdown")
+    form.add_argument("--latex", action="store_true", help="print the table for LaTeX, with booktabs")
+
+
+def form_of(args: argparse.Namespace) -> str:
+    """Of "text", "markdown" and "latex", a key of `wsl.evaluation.evaluate.FORMS`."""
+    return "markdown" if args.markdown else "latex" if args.latex else "text"
+
+
 def check_measure_arguments(args: argparse.Namespace) -> None:
     if not args.tolerance >= 0:
         raise StudyError(f"--tolerance {args.tolerance:g}: expected a number of pixels >= 0, or inf")

@@ -5,7 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 
-from wsl.cli.arguments import RAW, add_dataset_arguments, check_measure_arguments, load_dataset, warn
+from wsl.cli.arguments import (
+    RAW,
+    add_dataset_arguments,
+    add_form_arguments,
+    check_measure_arguments,
+    form_of,
+    load_dataset,
+    warn,
+)
 from wsl.errors import StudyError
 
 
@@ -30,13 +38,13 @@ examples:
     p.add_argument("--tolerance", type=float, default=18.0, metavar="PX", help="pixels, or inf (default: 18)")
     p.add_argument("--bootstrap", type=int, default=1000, metavar="N", help="resamples of images (default: 1000; 0: none)")
     p.add_argument("--seed", type=int, default=0, metavar="S", help="seed of the resamples (default: 0)")
-    p.add_argument("--json", action="store_true", help="print one JSON object (values 0..1) instead of tables")
+    add_form_arguments(p)
     p.add_argument("--html", metavar="FILE", help="write a page with the tables as well")
     p.set_defaults(run=run_compare)
 
 
 def run_compare(args: argparse.Namespace) -> int:
-    from wsl.evaluation import compare
+    from wsl.evaluation import compare, evaluate
 
     check_measure_arguments(args)
     if len(args.tables) < 2:
@@ -58,8 +66,9 @@ def run_compare(args: argparse.Namespace) -> int:
         print(json.dumps(compare.to_json(found), allow_nan=False))
     else:
         where = f" on {dataset.name}" if dataset else ""
-        print(f"{len(entries)} tables{where}: {len(entries[0].scored.images)} images, tolerance {args.tolerance:g} px\n")
-        print(compare.to_text(found))
+        if form_of(args) == "text":
+            print(f"{len(entries)} tables{where}: {len(entries[0].scored.images)} images, tolerance {args.tolerance:g} px\n")
+        print(compare.to_text(found, evaluate.FORMS[form_of(args)]))
     if args.html:  # last: where it cannot be written, the numbers are there
         from wsl.pages.compare import write_page
 

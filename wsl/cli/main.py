@@ -20,8 +20,10 @@ from wsl.cli import study as cli_study
 from wsl.cli.arguments import (
     RAW,
     add_dataset_arguments,
+    add_form_arguments,
     check_dataset_arguments,
     check_measure_arguments,
+    form_of,
     load_dataset,
     warn,
 )
@@ -131,9 +133,7 @@ examples:
     told = f"answer besides: {', '.join(questions)} (the page 'What each number means' defines them)"
     p.add_argument("--also", nargs="+", choices=questions, default=[], metavar="QUESTION", help=told)
     p.add_argument("--pointing-tolerance", type=float, default=15.0, metavar="PX", help="of --also pointing (default: 15)")
-    p.add_argument(
-        "--json", action="store_true", help="print one JSON object (values 0..1) instead of a table"
-    )
+    add_form_arguments(p)
     p.set_defaults(run=run_evaluate)
 
 
@@ -166,11 +166,13 @@ def run_evaluate(args: argparse.Namespace) -> int:
         print(json.dumps(evaluate.to_json(frame, scored, args.tolerance) | rule | answers, allow_nan=False))
     else:
         rule = "" if args.rule == "voc2010" else f", rule {args.rule}"
-        print(f"{args.pred} on {dataset.name}: {len(dataset)} images, tolerance {args.tolerance:g} px{rule}\n")
-        print(evaluate.to_text(frame))
+        form = evaluate.FORMS[form_of(args)]
+        if form_of(args) == "text":
+            print(f"{args.pred} on {dataset.name}: {len(dataset)} images, tolerance {args.tolerance:g} px{rule}\n")
+        print(evaluate.to_text(frame, form))
         for name, one in also.items():
             extra = f", tolerance {args.pointing_tolerance:g} px in a straight line" if name == "pointing" else ""
-            print(f"\n{name}{extra}\n\n{more.to_text(one)}")
+            print(f"\n{name}{extra}\n\n{more.to_text(one, form)}")
     return 0
 
 

@@ -54,8 +54,8 @@ class Annotation:
 def load(root: str | Path, year: str, split: str) -> Dataset:
     """Read one split, e.g. year "2007", split "val"; `root` is VOCdevkit, its parent, or VOC<year> itself.
 
-    Labels are those of the class files (aligned by id), as in the devkit; where there is no class file at all, they follow
-    from the objects by the devkit's rule. The image files need not exist.
+    Labels are those of the class files (aligned by id), as in the devkit; without any class file they follow from
+    the objects by the devkit's rule. The image files need not exist.
     """
     folder, images, files = listed(root, year, split)
     labels, problems, notes = read_labels(folder, split, images)

@@ -10,7 +10,7 @@ a table from elsewhere has none, and stands beside any.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -140,8 +140,8 @@ def table_rows(several: Sequence[ByMetric], metric: str) -> list[pd.DataFrame]:
     ]
 
 
-def to_text(comparison: Comparison) -> str:
-    """One table a metric: AP of each in percent, differences to the first in points with intervals."""
+def to_text(comparison: Comparison, form: Callable[[list[tuple[str, ...]]], str] = evaluate.text_table) -> str:
+    """One table a metric: AP of each in percent, differences to the first in points with intervals; form: of `evaluate.FORMS`."""
     names = [entry.name for entry in comparison.entries]
     parts = []
     for metric in comparison.metrics:
@@ -151,7 +151,7 @@ def to_text(comparison: Comparison) -> str:
             cells = [evaluate.percent(table.loc[label], interval=False) for table in values]
             cells += [evaluate.percent(table.loc[label], "+") for table in differences]
             lines.append((label, *cells))
-        parts.append(f"{METRICS[metric]} AP, %\n\n{evaluate.text_table(lines)}")
+        parts.append(f"{METRICS[metric]} AP, %\n\n{form(lines)}")
     return "\n\n".join(parts)
 
 

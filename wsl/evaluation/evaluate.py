@@ -326,12 +326,15 @@ def _rows_of(frame: pd.DataFrame, name: str) -> pd.DataFrame:
     return table[[column for column in names.values() if column in table]]
 
 
-def to_text(frame: pd.DataFrame) -> str:
-    """The table that `wsl evaluate` prints: AP in percent, intervals in brackets, "-" where there is none."""
+def to_text(frame: pd.DataFrame, form: Callable[[list[tuple[str, ...]]], str] | None = None) -> str:
+    """The table that `wsl evaluate` prints: AP in percent, intervals in brackets, "-" where there is none.
+
+    form: `text_table` unless given, or another of `FORMS`.
+    """
     tables = [_rows_of(frame, name) for name in ("ap", "location_ap")]
     lines = [("class", "positives", "AP %", "localization AP %")]
     lines += [(r["class"], str(r["n_pos"]), *(percent(t.loc[r["class"]]) for t in tables)) for _, r in frame.iterrows()]
-    return text_table(lines)
+    return (form or text_table)(lines)
 
 
 def percent(row: pd.Series, sign: str = "", interval: bool = True) -> str:
@@ -348,3 +351,22 @@ def text_table(lines: list[tuple[str, ...]]) -> str:
     text = ["  ".join([w[0].ljust(widths[0]), *map(str.rjust, w[1:], widths[1:])]) for w in lines]
     rule = "-" * len(text[0])
     return "\n".join([text[0], rule, *text[1:-1], rule, text[-1]])
+
+
+def markdown_table(lines: list[tuple[str, ...]]) -> str:
+    """The same lines for a README or an issue."""
+    rows = ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]
+    rule = "|" + "|".join([" --- ", *[" ---: "] * (len(lines[0]) - 1)]) + "|"
+    return "\n".join([rows[0], rule, *rows[1:]])
+
+
+def latex_table(lines: list[tuple[str, ...]]) -> str:
+    """The same lines for a paper; needs the package booktabs."""
+    special = {c: f"\\{c}" for c in "&%$#_{}"}
+    special |= {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    rows = [" & ".join("".join(special.get(c, c) for c in cell) for cell in line) + r" \\" for line in lines]
+    head = [rf"\begin{{tabular}}{{l{'r' * (len(lines[0]) - 1)}}}", r"\toprule", rows[0], r"\midrule"]
+    return "\n".join([*head, *rows[1:-1], r"\midrule", rows[-1], r"\bottomrule", r"\end{tabular}"])
+
+
+FORMS = {"text": text_table, "markdown": markdown_table, "latex": latex_table}

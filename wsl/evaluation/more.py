@@ -18,6 +18,8 @@ the resamples of images that `metrics.bootstrap` draws, so that they go with its
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 
@@ -127,15 +129,15 @@ def _calibration(scores: np.ndarray, labels: np.ndarray, n_bootstrap: int, seed:
     return table.astype({"n": int})
 
 
-def to_text(table: pd.DataFrame) -> str:
-    """A table for people: percent, intervals in brackets."""
+def to_text(table: pd.DataFrame, form: Callable[[list[tuple[str, ...]]], str] = evaluate.text_table) -> str:
+    """A table for people: percent, intervals in brackets. form: see `evaluate.FORMS`."""
     head = [name for name in ("probability",) if name in table]
     lines = [("", "pairs", *(f"{name} %" for name in head), "%")]
     for name, row in table.iterrows():
         probability = [("-" if np.isnan(row[key]) else f"{100 * row[key]:.1f}") for key in head]
         ends = row[["value", "low", "high"]] if not np.isnan(row["low"]) else row[["value"]]
         lines.append((str(name), f"{int(row['n'])}", *probability, evaluate.percent(ends)))
-    return evaluate.text_table(lines)
+    return form(lines)
 
 
 def to_json(table: pd.DataFrame) -> dict:

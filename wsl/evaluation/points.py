@@ -128,8 +128,8 @@ def read_arrays(path: str | Path, dataset: Dataset) -> Iterator[tuple[str, np.nd
 
 def _of_archive(content, path: Path, dataset: Dataset, identity) -> Iterator[tuple[str, np.ndarray]]:
     if hasattr(content, "shape"):
-        if len(content) != len(dataset):
-            raise StudyError(f"{path}: holds {len(content)} arrays; {dataset.name} has {len(dataset)} images")
+        if content.shape[:1] != (len(dataset),):
+            raise StudyError(f"{path}: has the shape {content.shape}; {dataset.name} has {len(dataset)} images")
         yield from ((image, np.asarray(content[n])) for n, image in enumerate(dataset.images))
     else:
         yield from ((identity(name), np.asarray(content[name])) for name in content)
