@@ -147,7 +147,7 @@ def test_second_run_is_instantaneous_and_other_parameters_replace_the_set(tmp_pa
     assert {p: p.stat().st_mtime_ns for p in root.rglob("*")} == before
     scenes.generate(**make | {"n_val": 2})
     assert json.loads((root / "scenes.json").read_text())["n_val"] == 2
-    assert [p.name for p in tmp_path.iterdir()] == ["set"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".set.lock", "set"]
 
 
 def test_interruption_leaves_nothing(tmp_path, monkeypatch):
@@ -162,7 +162,7 @@ def test_interruption_leaves_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(scenes, "draw_scene", interrupted)
     with pytest.raises(KeyboardInterrupt):
         scenes.generate(tmp_path / "set", "coco", 4, 2, size=64, workers=1, progress=False)
-    assert list(tmp_path.iterdir()) == []
+    assert [p.name for p in tmp_path.iterdir()] == [".set.lock"]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pandas as pd
@@ -31,6 +32,18 @@ ROWS = (
     ]),
 )  # fmt: skip
 
+# Methods since the paper (wsl/systems/gradcam.py): what a map for each class costs where training does not search.
+SINCE = (
+    ("full_images", "H. full images: no map"),
+    ("full_images_map@test_s1", "H on every cell, one scale"),
+    ("full_images_map", "H on every cell, six scales"),
+    ("grad_cam", "H with Grad-CAM (2017)"),
+    ("grad_cam_plus_plus", "H with Grad-CAM++ (2018)"),
+    ("layer_cam", "H with LayerCAM (2021)"),
+    ("cam", "CAM (2016): trained by the mean, one scale"),
+    ("weak_sup@test_s1", "J tested at one scale"),
+)
+
 
 def systems(columns: list[Column]) -> list[tuple[str, str]]:
     """(system, row name) of every row: those of `ROWS`, then whatever else was run with one change."""
@@ -42,14 +55,18 @@ def systems(columns: list[Column]) -> list[tuple[str, str]]:
     return known + [(name, html.escape(name.split("@")[1])) for name in rest] + images
 
 
-def table(columns: list[Column], metric: str) -> Html:
-    """mAP of every variant and its difference to weak supervision on the same seeds and resampled images."""
-    heads = [[("one change to J", 1, ""), *((tables.heading(column), 1, column.source) for column in columns)]]
+def table(columns: list[Column], metric: str, others: Sequence[tuple[str, str]] | None = None) -> Html:
+    """mAP of every variant and its difference to weak supervision on the same seeds and resampled images.
+
+    others: (system, row name) of the rows below J; by default every change of one thing that was run.
+    """
+    first, what, name = ("one change to J", "Ablations", "ablations") if others is None else ("system", "Methods since", "since")
+    heads = [[(first, 1, ""), *((tables.heading(column), 1, column.source) for column in columns)]]
     rows = [("J. weak supervision", [_cell(column, REFERENCE, metric) for column in columns])]
-    rows += [(name, [_cell(column, system, metric) for column in columns]) for system, name in systems(columns)]
-    caption = f"Ablations, {METRICS[metric]}: mAP, %, and below it the difference to J in points with its paired 95% interval."
-    name = "ablations" if metric == "classification" else "ablations-location"
-    return tables.table(heads, rows, caption + tables.tested_on(columns), name)
+    for system, row in systems(columns) if others is None else others:
+        rows.append((row, [_cell(column, system, metric) for column in columns]))
+    caption = f"{what}, {METRICS[metric]}: mAP, %, and below it the difference to J in points with its paired 95% interval."
+    return tables.table(heads, rows, caption + tables.tested_on(columns), name + ("-location" if metric == "location" else ""))
 
 
 def _cell(column: Column, system: str, metric: str) -> Cell:
