@@ -11,9 +11,11 @@ import errno
 import json
 import os
 import sys
+import warnings
 
 from wsl import __version__
 from wsl.cli import compare as cli_compare
+from wsl.cli import points as cli_points
 from wsl.cli import study as cli_study
 from wsl.cli.arguments import (
     RAW,
@@ -29,6 +31,7 @@ from wsl.errors import StudyError
 def main(argv: list[str] | None = None) -> int:
     sys.stdout = sys.stdout or open(os.devnull, "w")  # None where the caller has closed it
     sys.stdout.reconfigure(errors="backslashreplace")  # names that the terminal cannot show
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # of pictures' metadata and palettes: nothing that a user can act on
     try:
         args = parser().parse_args(argv)
         status = args.run(args) or 0
@@ -81,7 +84,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"wsl {__version__}")
     subparsers = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (add_data, add_evaluate, cli_compare.add_compare, *cli_study.COMMANDS):
+    for add in (add_data, add_evaluate, cli_compare.add_compare, cli_points.add_points, *cli_study.COMMANDS):
         add(subparsers)
     return top
 
@@ -122,6 +125,12 @@ examples:
         "--bootstrap", type=int, default=0, metavar="N", help="95%% intervals from N resamples of images"
     )
     p.add_argument("--seed", type=int, default=0, metavar="S", help="seed of the resamples (default: 0)")
+    rules = ("voc2010", "voc2007", "sklearn", "coco101")
+    p.add_argument("--rule", choices=rules, default=rules[0], help="of average precision (default: voc2010)")
+    questions = ("pointing", "size", "instances", "calibration")
+    told = f"answer besides: {', '.join(questions)} (the page 'What each number means' defines them)"
+    p.add_argument("--also", nargs="+", choices=questions, default=[], metavar="QUESTION", help=told)
+    p.add_argument("--pointing-tolerance", type=float, default=15.0, metavar="PX", help="of --also pointing (default: 15)")
     p.add_argument(
         "--json", action="store_true", help="print one JSON object (values 0..1) instead of a table"
     )
@@ -129,14 +138,20 @@ examples:
 
 
 def run_evaluate(args: argparse.Namespace) -> int:
-    from wsl.evaluation import evaluate, predictions
+    from wsl.evaluation import evaluate, more, predictions
 
     check_measure_arguments(args)
+    if not args.pointing_tolerance >= 0:
+        raise StudyError(f"--pointing-tolerance {args.pointing_tolerance:g}: expected a number of pixels >= 0")
     table = predictions.read(args.pred, only_needed=True)
     dataset = load_dataset(args)
     scored = evaluate.from_predictions(table, dataset, args.pred)
-    frame = evaluate.evaluate(scored, args.tolerance, n_bootstrap=args.bootstrap, seed=args.seed)
+    frame = evaluate.evaluate(scored, args.tolerance, args.rule, args.bootstrap, args.seed)
+    tolerances = args.tolerance, args.pointing_tolerance
+    also = {name: more.answer(name, table, dataset, *tolerances, args.bootstrap, args.seed) for name in args.also}
 
+    for note in dataset.notes:
+        warn(f"{dataset.name}: {note}")
     without = [name for name, n in zip(frame["class"], frame["n_pos"], strict=True) if n == 0]
     if scored.missing:
         total = scored.scores.size
@@ -146,10 +161,16 @@ def run_evaluate(args: argparse.Namespace) -> int:
     if without:
         warn(f"{dataset.name}: no positives for {', '.join(without)}; left out of mAP")
     if args.json:
-        print(json.dumps(evaluate.to_json(frame, scored, args.tolerance), allow_nan=False))
+        answers = {"also": {name: more.to_json(one) for name, one in also.items()}} if also else {}
+        rule = {} if args.rule == "voc2010" else {"rule": args.rule}
+        print(json.dumps(evaluate.to_json(frame, scored, args.tolerance) | rule | answers, allow_nan=False))
     else:
-        print(f"{args.pred} on {dataset.name}: {len(dataset)} images, tolerance {args.tolerance:g} px\n")
+        rule = "" if args.rule == "voc2010" else f", rule {args.rule}"
+        print(f"{args.pred} on {dataset.name}: {len(dataset)} images, tolerance {args.tolerance:g} px{rule}\n")
         print(evaluate.to_text(frame))
+        for name, one in also.items():
+            extra = f", tolerance {args.pointing_tolerance:g} px in a straight line" if name == "pointing" else ""
+            print(f"\n{name}{extra}\n\n{more.to_text(one)}")
     return 0
 
 

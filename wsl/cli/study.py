@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from wsl.cli.arguments import RAW, add_head_arguments, add_profile_arguments, profile_of, seed
+from wsl.errors import StudyError
 
 
 def _command(subparsers, name: str, run: Callable, **about: str) -> argparse.ArgumentParser:
@@ -255,35 +257,53 @@ def add_localize(subparsers) -> None:
         subparsers, "localize", run_localize,
         help="find objects in your own photographs",
         description="The classes found in each photograph, one point each, and a picture with heat maps and crosses.\n"
-        "The shipped head knows the 20 VOC classes; it was trained on real photographs.",
-        epilog="example:\n  wsl localize holiday.jpg --out found",
+        "The shipped head knows the 20 VOC classes; it was trained on real photographs. Files that cannot be read are\n"
+        "named at the end; the exit status is then 1, or 2 if there was no other.",
+        epilog="""\
+examples:
+  wsl localize holiday.jpg --out found
+  wsl localize holiday/ 'trip/**/*.jpg' --out found --csv found.csv --top 3""",
     )
-    p.add_argument("images", metavar="IMAGE", nargs="+", type=Path)
+    p.add_argument("images", metavar="IMAGE", nargs="+", type=Path, help="a file, a folder of pictures, or a pattern")
     add_head_arguments(p)
     p.add_argument("--out", type=Path, default=Path("."), metavar="DIR", help="folder for the pictures (default: here)")
+    p.add_argument("--top", type=int, metavar="N", help="the N best classes of each (default: those of probability 0.5 and more)")
+    p.add_argument("--csv", type=Path, metavar="FILE", help="write what is found in all of them as one table, too")
     p.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def run_localize(args: argparse.Namespace) -> int:
     import json
 
-    from wsl.systems.localize import draw, load_localizer
+    from tqdm import tqdm
 
+    from wsl.systems.localize import draw, find_photographs, load_localizer, names_of_drawings, write_csv
+
+    if args.top is not None and args.top < 1:
+        raise StudyError(f"--top {args.top}: expected a whole number from 1 on")
+    photographs = find_photographs(args.images)
     localizer = load_localizer(args.head, args.weights, args.convention)
-    report = []
-    for path in args.images:
-        result = localizer(path)
-        picture = draw(result, args.out / f"{path.stem}_localized.png")
-        report.append({"image": str(path), "picture": str(picture), "found": result.detected})
+    report, failed = [], []
+    bar = tqdm(photographs, unit="photograph", disable=None if len(photographs) > 1 else True)
+    for path, picture in zip(bar, names_of_drawings(photographs, args.out), strict=True):
+        try:
+            result = localizer(path)
+        except StudyError as error:
+            failed.append({"image": str(path), "error": str(error)})
+            continue
+        found = result.best(args.top)
+        draw(result, picture, found)
+        report.append({"image": str(path), "picture": str(picture), "found": found})
         if not args.json:
-            print(f"{path} -> {picture}")
-            for row in result.detected:
-                print("  {class:12s} probability {probability:.3f}   x {x:.1f}   y {y:.1f}".format(**row))
-            if not result.detected:
-                print("  nothing found")
+            lines = ["  {class:12s} probability {probability:.3f}   x {x:.1f}   y {y:.1f}".format(**row) for row in found]
+            bar.write("\n".join([f"{path} -> {picture}", *(lines or ["  nothing found"])]))
+    if args.csv is not None:
+        write_csv(report, args.csv)
     if args.json:
-        print(json.dumps({"images": report}))
-    return 0
+        print(json.dumps({"images": report, "failed": failed}))
+    for one in failed:
+        print(f"error: {one['error']}", file=sys.stderr)
+    return (1 if report else 2) if failed else 0
 
 
 def add_submit(subparsers) -> None:

@@ -1,6 +1,7 @@
 """`wsl data check`: read every annotation and every image file of a split and collect what is wrong.
 
-The readers stop at the first problem; this goes on, so that a damaged copy is seen as a whole.
+The readers stop at the first problem; this goes on, so that a damaged copy is seen as a whole. What they interpret or forgive
+(`Dataset.notes`) is a problem here.
 """
 
 from __future__ import annotations
@@ -22,24 +23,19 @@ def check_voc(
     root: str | Path, year: str, split: str, progress: Callable[[Iterable], Iterable] = iter
 ) -> list[str]:
     """Problems of one VOC split: first those of the class files, then of each image in turn."""
-    folder = voc.find_folder(root, year)
-    images = voc.read_list(voc.split_file(folder, split))
-    labels: dict[int, np.ndarray] = {}
-    problems = []
-    for k, name in enumerate(voc.CLASSES):
-        try:
-            labels[k] = voc.read_labels(folder / "ImageSets" / "Main" / f"{name}_{split}.txt", images)
-        except StudyError as error:
-            problems.append(str(error))
+    folder, images, files = voc.listed(root, year, split)
+    labels, problems, notes = voc.read_labels(folder, split, images)
+    problems = [*problems, *notes]
     for n in progress(range(len(images))):
-        problems += _check_voc_image(folder, images[n], {k: int(values[n]) for k, values in labels.items()})
+        stated = {k: int(values[n]) for k, values in labels.items()}
+        problems += _check_voc_image(voc.annotation_file(folder, images[n]), files[n], stated)
     return problems
 
 
-def _check_voc_image(folder: Path, image: str, labels: dict[int, int]) -> Iterator[str]:
-    path, size = voc.annotation_file(folder, image), None
+def _check_voc_image(path: Path, file: Path, labels: dict[int, int]) -> Iterator[str]:
+    size = None
     try:
-        annotation = voc.read_annotation(path)
+        annotation = voc.read_annotation(path, file)
     except StudyError as error:
         yield str(error)
     else:
@@ -52,7 +48,10 @@ def _check_voc_image(folder: Path, image: str, labels: dict[int, int]) -> Iterat
             if label != expected[k]:
                 name = voc.CLASSES[k]
                 yield f"{path}: {name} is labelled {label} in its class file but {expected[k]} by its objects"
-    yield from check_image(folder / "JPEGImages" / f"{image}.jpg", size)
+        yield from annotation.moved
+        if annotation.measured:
+            yield f"{path}: states no size; that of the picture is taken"
+    yield from check_image(file, size)
 
 
 def check_coco(
@@ -61,7 +60,8 @@ def check_coco(
     """Problems of the images of one COCO split. The JSON is one file: its first problem raises StudyError."""
     dataset = coco.load(instances, images)
     sizes = [(int(width), int(height)) for width, height in dataset.sizes]
-    return [p for n in progress(range(len(dataset))) for p in check_image(dataset.files[n], sizes[n])]
+    found = [p for n in progress(range(len(dataset))) for p in check_image(dataset.files[n], sizes[n])]
+    return [*(f"{instances}: {note}" for note in dataset.notes), *found]
 
 
 def check_image(path: Path, size: tuple[int, int] | None) -> Iterator[str]:

@@ -1,34 +1,43 @@
-"""Reader of the COCO layout: one instances JSON for all images, through pycocotools.
+"""Reader of the COCO layout: one instances JSON for all images.
 
-    annotations/instances_<split>.json      images, annotations, categories
+    annotations/instances_<split>.json      images, annotations, categories; may be compressed
     <split>/<file_name>                     the image files
 
-Image ids are the JSON's integer ids as strings. Classes are the JSON's categories in order of id. An image
-without any annotation stays, as a negative of every class. Crowd regions (`iscrowd` = 1) are boxes, but make
-no positive.
+Image ids are the JSON's ids as strings: integers in COCO, any text elsewhere; 11, 11.0 and "11" are one id. Classes are the
+JSON's categories in order of id. An image without any annotation stays, as a negative of every class. Crowd regions
+(`iscrowd` = 1) are boxes, but make no positive.
+
+What other tools write is read where it leaves no doubt, and `Dataset.notes` says what was done: images without width and
+height (the pictures have them), boxes a few pixels outside (clipped), a category without annotations that shares its name
+with another.
 
     >>> dataset = load("annotations/instances_val2014.json")  # doctest: +SKIP
 """
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 import re
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 
-from wsl.data.dataset import BOX_SLACK, LARGEST_SIDE, Boxes, Dataset, labels_from_boxes
+from wsl.data.dataset import LARGEST_SIDE, Boxes, Dataset, clipped, count, flag, labels_from_boxes
+from wsl.data.images import upright_size
+from wsl.data.packed import read_bytes
 from wsl.errors import StudyError
-from wsl.files import inside, open_to_read
+from wsl.files import inside
 
 MOST_LABELS = 200_000_000  # pairs of image and category: about 2 GB with scores; Open Images has 75 million
 _NEEDED = {
-    "images": ("id", "file_name", "width", "height"),
+    "images": ("id", "file_name"),
     "annotations": ("id", "image_id", "category_id", "bbox"),
     "categories": ("id", "name"),
+}
+_OTHERS = {  # a key of its annotations -> what the file is
+    "caption": "captions",
+    "segments_info": "panoptic segments",
 }
 
 
@@ -36,34 +45,47 @@ def load(instances: str | Path, images: str | Path | None = None) -> Dataset:
     """Read an instances JSON. `images`: the folder of the image files, which need not exist (default:
     `<split>/` beside `annotations/`)."""
     path = Path(instances)
-    coco = _open(path)
-    categories = sorted(coco.dataset["categories"], key=lambda c: c["id"])
-    records = coco.dataset["images"]
-    sizes = _sizes(records, path)
+    data = _content(path)
+    categories, notes = _categories(data, path)
+    records = data["images"]
+    split = path.name.removeprefix("instances_").partition(".json")[0]
+    folder = Path(images) if images is not None else path.parent.parent / split
+    files = tuple(inside(folder, _file_name(record, path), path) for record in records)
+    sizes, measured = _sizes(records, files, path)
     image_index = {record["id"]: n for n, record in enumerate(records)}
     class_index = {category["id"]: n for n, category in enumerate(categories)}
-    ids = sorted(coco.anns, key=lambda a: image_index[coco.anns[a]["image_id"]])  # stable
-    annotations = coco.loadAnns(ids)
+    annotations = sorted(data["annotations"], key=lambda a: image_index[a["image_id"]])  # stable
+    image = np.array([image_index[a["image_id"]] for a in annotations], np.int64)
+    xyxy, moved = _within(_corners(annotations, path), sizes[image], annotations, path)
     boxes = Boxes(
-        image=np.array([image_index[a["image_id"]] for a in annotations], np.int64),
+        image=image,
         cls=np.array([class_index[a["category_id"]] for a in annotations], np.int64),
-        xyxy=_corners(annotations, path),
-        ignored=np.array([bool(a.get("iscrowd", 0)) for a in annotations], bool),
+        xyxy=xyxy,
+        ignored=np.array([_crowd(a, path) for a in annotations], bool),
         pose=("",) * len(annotations),
     )
-    _check_boxes(boxes, sizes, annotations, path)
-    split = path.stem.removeprefix("instances_")
-    folder = Path(images) if images is not None else path.parent.parent / split
+    if measured:
+        notes.append(f"{count(measured, 'image')} without width and height: read from the pictures")
+    if moved.any():
+        first = annotations[int(np.argmax(moved))]["id"]
+        notes.append(f"{count(int(moved.sum()), 'box')} clipped to the image, the first that of annotation {first}")
     return Dataset(
         name=f"scenes (COCO layout) {split[:-6]}" if split in ("trainscenes", "valscenes") else f"COCO {split}",
         classes=tuple(str(c["name"]) for c in categories),
-        images=tuple(str(record["id"]) for record in records),
-        files=tuple(inside(folder, record["file_name"], path) for record in records),
+        images=tuple(record["id"] for record in records),
+        files=files,
         sizes=sizes,
         labels=labels_from_boxes(boxes, len(records), len(categories)),
         boxes=boxes,
         addresses=tuple(_address(record.get("coco_url")) for record in records),
+        notes=tuple(notes),
     )
+
+
+def category_names(instances: str | Path) -> dict[str, str]:
+    """{category id: class} of an instances JSON, as results of detectors name them."""
+    data = _content(Path(instances))
+    return {category["id"]: str(category["name"]) for category in data["categories"]}
 
 
 def _address(given: object) -> str:
@@ -71,26 +93,19 @@ def _address(given: object) -> str:
     return given if isinstance(given, str) and given.startswith(("http://", "https://")) else ""
 
 
-def _open(path: Path):
-    """The pycocotools index of a file whose structure has been checked (it would raise KeyErrors itself)."""
-    from pycocotools.coco import COCO
-
+def _content(path: Path) -> dict:
+    """The JSON, its structure checked and its ids as text."""
     try:
-        with open_to_read(path) as file:
-            data = json.loads(file.read())
+        data = json.loads(read_bytes(path))
     except FileNotFoundError:
         raise StudyError(f"{path}: no such file; give an instances_<split>.json of COCO") from None
     except OSError as error:
         raise StudyError(f"{path}: cannot be read ({error.strerror}); give a readable file") from None
     except (ValueError, RecursionError) as error:
-        raise StudyError(f"{path}: cut off or not JSON ({error}); download it again") from None
+        raise StudyError(f"{path}: cut off or not JSON ({error}); give an instances_<split>.json") from None
     _check_structure(data, path)
     _check_bounds(data, path)
-    coco = COCO()
-    coco.dataset = data
-    with contextlib.redirect_stdout(io.StringIO()):
-        coco.createIndex()
-    return coco
+    return data
 
 
 def _check_structure(data, path: Path) -> None:
@@ -103,24 +118,87 @@ def _check_structure(data, path: Path) -> None:
         for n, record in enumerate(records):
             for key in keys:
                 if not isinstance(record, dict) or record.get(key) is None:
-                    raise StudyError(f"{path}: {section}[{n}] has no {key!r}; download the file again")
-            if not isinstance(record["id"], int):
-                raise StudyError(f"{path}: {section}[{n}] has id {record['id']!r}; expected an integer")
+                    raise StudyError(f"{path}: {section}[{n}] has no {key!r}; {_remedy(record, key)}")
+            record["id"] = _identity(record["id"], f"{path}: {section}[{n}] has id")
         ids = [record["id"] for record in records]
         if len(set(ids)) != len(ids):
             raise StudyError(f"{path}: two {section} share an id ({_first_repeat(ids)}); ids must be unique")
     if not data["images"] or not data["categories"]:
-        raise StudyError(f"{path}: lists no image or no category; download the file again")
-    names = [category["name"] for category in data["categories"]]
-    if len(set(map(str, names))) != len(names):
-        raise StudyError(f"{path}: two categories are called {_first_repeat(names)!r}; names must be unique")
+        raise StudyError(f"{path}: lists no image or no category; give an instances_<split>.json that does")
     for key, section in (("image_id", "images"), ("category_id", "categories")):
         known = {record["id"] for record in data[section]}
         for a in data["annotations"]:
-            if not isinstance(a[key], int) or a[key] not in known:
-                raise StudyError(
-                    f"{path}: annotation {a['id']} has {key} {a[key]!r}, not among the {section}"
-                )
+            a[key] = _identity(a[key], f"{path}: annotation {a['id']} has {key}")
+            if a[key] not in known:
+                raise StudyError(f"{path}: annotation {a['id']} has {key} {a[key]}, not among the {section}")
+
+
+def _remedy(record, key: str) -> str:
+    """What to do about a record that lacks a key."""
+    kinds = [kind for mark, kind in _OTHERS.items() if isinstance(record, dict) and mark in record]
+    if kinds:
+        return f"it holds {kinds[0]}: give the instances_<split>.json of the same images"
+    if key == "bbox":
+        return "add the box of each annotation, [x, y, width, height] in pixels (of a segmentation: pycocotools.mask.toBbox)"
+    return f"add the {key} of each record, or give an instances_<split>.json"
+
+
+def _identity(value, where: str) -> str:
+    """An id as text: that of a whole number without a point."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int | str) or value == "":
+        raise StudyError(f"{where} {value!r}; expected an integer or a text")
+    return str(value)
+
+
+def _categories(data: dict, path: Path) -> tuple[list[dict], list[str]]:
+    """The categories in order of id, those left out that have no annotation and the name of one that has; and notes."""
+    used = {a["category_id"] for a in data["annotations"]}
+    often = Counter(str(c["name"]) for c in data["categories"])
+    kept, notes = [], []
+    for category in data["categories"]:
+        name = str(category["name"])
+        if often[name] > 1 and category["id"] not in used and any(
+            str(other["name"]) == name and other["id"] in used for other in data["categories"]
+        ):
+            notes.append(f"category {category['id']} {name!r} left out: it has no annotation, and another has its name")
+        else:
+            kept.append(category)
+    names = [str(category["name"]) for category in kept]
+    if len(set(names)) != len(names):
+        twice = _first_repeat(names)
+        raise StudyError(f"{path}: two categories are called {twice!r}; names must be unique: rename or merge them")
+    return sorted(kept, key=lambda c: (0, int(c["id"]), "") if c["id"].isdecimal() else (1, 0, c["id"])), notes
+
+
+def _file_name(record: dict, path: Path) -> str:
+    if not isinstance(record["file_name"], str):
+        raise StudyError(f"{path}: image {record['id']} has file_name {record['file_name']!r}; expected text")
+    return record["file_name"]
+
+
+def _sizes(records: list[dict], files: tuple[Path, ...], path: Path) -> tuple[np.ndarray, int]:
+    """(N, 2) width, height, and how many of them had to be read from the pictures."""
+    sizes, measured = [], 0
+    for record, file in zip(records, files, strict=True):
+        size = record.get("width"), record.get("height")
+        if size in ((None, None), (0, 0)):
+            if not file.is_file():
+                raise StudyError(f"{path}: image {record['id']} has no width and height, and {file} is not there to read them "
+                                 f"from; write them into the file, or name the folder of the pictures with --images")  # fmt: skip
+            size, measured = upright_size(file), measured + 1
+        elif not all(isinstance(side, int | float) and side > 0 and float(side).is_integer() for side in size):
+            raise StudyError(f"{path}: image {record['id']} is {size[0]!r} x {size[1]!r}; expected integers > 0")
+        sizes.append((int(size[0]), int(size[1])))
+    return np.array(sizes, np.int64).reshape(-1, 2), measured
+
+
+def _crowd(annotation: dict, path: Path) -> bool:
+    crowd = flag(annotation.get("iscrowd"))
+    if crowd is None:
+        raise StudyError(f"{path}: annotation {annotation['id']} has iscrowd {annotation['iscrowd']!r}; expected 0 or 1")
+    return crowd
 
 
 def _check_bounds(data: dict, path: Path) -> None:
@@ -135,19 +213,8 @@ def _check_bounds(data: dict, path: Path) -> None:
     for record, key in [(r, "name") for r in data["categories"]] + [(r, "file_name") for r in data["images"]]:
         if re.search("[\ud800-\udfff]", str(record[key])):
             raise StudyError(f"{path}: {key} {record[key]!r} holds half a character (a lone surrogate); write it anew")
-    if (count := len(data["images"]) * len(data["categories"])) > MOST_LABELS:
-        raise StudyError(f"{path}: {count:,} pairs of an image and a category; at most {MOST_LABELS:,} are read")
-
-
-def _sizes(records: list[dict], path: Path) -> np.ndarray:
-    for r in records:
-        if not all(isinstance(r[side], int) and r[side] > 0 for side in ("width", "height")):
-            raise StudyError(
-                f"{path}: image {r['id']} is {r['width']!r} x {r['height']!r}; expected integers > 0"
-            )
-        if not isinstance(r["file_name"], str):
-            raise StudyError(f"{path}: image {r['id']} has file_name {r['file_name']!r}; expected text")
-    return np.array([(r["width"], r["height"]) for r in records], np.int64).reshape(-1, 2)
+    if (pairs := len(data["images"]) * len(data["categories"])) > MOST_LABELS:
+        raise StudyError(f"{path}: {pairs:,} pairs of an image and a category; at most {MOST_LABELS:,} are read")
 
 
 def _corners(annotations: list[dict], path: Path) -> np.ndarray:
@@ -160,20 +227,22 @@ def _corners(annotations: list[dict], path: Path) -> np.ndarray:
     return np.concatenate([box[:, :2], box[:, :2] + box[:, 2:]], axis=1)
 
 
-def _check_boxes(boxes: Boxes, sizes: np.ndarray, annotations: list[dict], path: Path) -> None:
-    low, high = boxes.xyxy[:, :2], boxes.xyxy[:, 2:]
-    finite = np.isfinite(boxes.xyxy).all(axis=1)
-    forward = (high >= low).all(axis=1)
-    inside = (low >= -BOX_SLACK).all(axis=1) & (high <= sizes[boxes.image] + BOX_SLACK).all(axis=1)
-    problems = ((finite, "is not finite"), (forward, "has a negative side"), (inside, "leaves the image"))
+def _within(xyxy: np.ndarray, sizes: np.ndarray, annotations: list[dict], path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """The boxes within their images, and which were clipped for that, (M, 4) and (M,); sizes: (M, 2) of their images."""
+    within, moved = clipped(xyxy, sizes)
+    problems = (
+        (np.isfinite(xyxy), "is not finite"),
+        (xyxy[:, 2:] >= xyxy[:, :2], "has a negative side"),
+        (~np.isnan(within), "leaves the image"),
+    )
     for good, problem in problems:
         if not good.all():
-            n = int(np.argmin(good))
-            width, height = sizes[boxes.image[n]]
+            n = int(np.argmin(good.all(axis=1)))
             raise StudyError(
                 f"{path}: annotation {annotations[n]['id']} of image {annotations[n]['image_id']}: bbox "
-                f"{annotations[n]['bbox']} {problem} ({width} x {height} pixels); correct it"
+                f"{annotations[n]['bbox']} {problem} ({sizes[n, 0]} x {sizes[n, 1]} pixels); correct it"
             )
+    return within, moved
 
 
 def _first_repeat(values: list):

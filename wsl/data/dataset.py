@@ -14,8 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-# Official boxes may overshoot the image by a rounding error (COCO: fractions of a pixel; VOC: column 0).
+# Official boxes may overshoot the image by a rounding error (COCO: fractions of a pixel; VOC: column 0): they stay as they are.
 BOX_SLACK = 1.0
+# Converters leave boxes a few pixels outside: they are clipped. No point of the image changes sides thereby.
+BOX_REACH = 10.0
 LARGEST_SIDE = 1_000_000  # pixels along a side of a picture, as an annotation may state them
 
 
@@ -44,6 +46,7 @@ class Dataset:
     sizes: np.ndarray  # (N, 2) int64 width, height
     labels: np.ndarray  # (N, K) int8 in {-1, 0, +1}
     boxes: Boxes
+    notes: tuple[str, ...] = ()  # what the reader had to interpret or forgive, in words: to be shown with every result
     addresses: tuple[str, ...] = ()  # N public addresses of the images, "" where one has none; or none at all
 
     def __len__(self) -> int:
@@ -95,14 +98,39 @@ def labels_from_boxes(boxes: Boxes, n_images: int, n_classes: int) -> np.ndarray
     return labels
 
 
-def box_distance(xy: np.ndarray, dataset: Dataset) -> np.ndarray:
+def clipped(xyxy: np.ndarray, largest: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Boxes within their images, and which were moved to be so: (M, 4) and (M,) bool.
+
+    xyxy: (M, 4); largest: (M, 2), the largest x and y of each image. Boxes within `BOX_SLACK` stay; a box that leaves the
+    image by more than `BOX_REACH`, or lies outside, comes back as NaN, for the reader to refuse.
+    """
+    overshoot = np.maximum(-xyxy[:, :2], xyxy[:, 2:] - largest).max(axis=1, initial=0)
+    moved = overshoot > BOX_SLACK
+    boxes = np.where(moved[:, None], np.clip(xyxy, 0, np.tile(largest, 2)), xyxy)
+    outside = (xyxy[:, :2] > largest + BOX_SLACK).any(axis=1) | (xyxy[:, 2:] < -BOX_SLACK).any(axis=1)
+    boxes[(overshoot > BOX_REACH) | outside] = np.nan
+    return boxes, moved
+
+
+def flag(value) -> bool | None:
+    """A yes or no as tools write it (1, 1.0, true, "True", "1"; nothing at all is no), or None for anything else."""
+    word = str("" if value is None else value).strip().lower()
+    return {"": False, "0": False, "0.0": False, "false": False, "1": True, "1.0": True, "true": True}.get(word)
+
+
+def count(number: int, noun: str) -> str:
+    """ "1 box", "2 boxes"."""
+    return f"{number:,} {noun}{'' if number == 1 else 'es' if noun.endswith('x') else 's'}"
+
+
+def box_distance(xy: np.ndarray, dataset: Dataset, euclidean: bool = False) -> np.ndarray:
     """How far each predicted point is from the nearest box of its class in its image.
 
     xy: (N, K, 2) pixels, 0-based. Returns (N, K) float64: the L-infinity distance in pixels, 0 inside a box
     (edges included), inf where the image has no box of the class, NaN where the point is NaN. Every box of
     the class counts, difficult and crowd ones included. A point is a hit if the distance is at most the
     tolerance: it then lies in a box grown by the tolerance on every side, x and y separately (the
-    paper's 18 px).
+    paper's 18 px). euclidean: the straight distance instead, as the pointing game has it.
     """
     xy = np.asarray(xy, np.float64)
     expected = (len(dataset), len(dataset.classes), 2)
@@ -110,7 +138,8 @@ def box_distance(xy: np.ndarray, dataset: Dataset) -> np.ndarray:
         raise ValueError(f"box_distance: points have shape {xy.shape}, expected {expected}")
     b = dataset.boxes
     point = xy[b.image, b.cls]  # (M, 2)
-    outside = np.maximum(b.xyxy[:, :2] - point, point - b.xyxy[:, 2:]).max(axis=1)  # (M,)
+    beside = np.maximum(b.xyxy[:, :2] - point, point - b.xyxy[:, 2:])  # (M, 2)
+    outside = np.hypot(*beside.clip(0).T) if euclidean else beside.max(axis=1)  # (M,)
     distance = np.full(expected[:2], np.inf)
     np.minimum.at(distance, (b.image, b.cls), np.maximum(outside, 0.0))
     distance[np.isnan(xy).any(axis=2)] = np.nan

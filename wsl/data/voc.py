@@ -8,19 +8,26 @@
 Boxes in the XML are 1-based and inclusive; here they are 0-based (XML minus 1). Some official VOC2012 boxes
 have fractions of a pixel, and some objects no <pose> or <difficult>: both are read (no tag = not difficult).
 
+Exports of other tools are read where they leave no doubt, and `Dataset.notes` says what was done: no class files at all (the
+labels follow from the objects), a list that names fewer images than the class files, an annotation without the image's size
+(the picture has it), boxes a few pixels outside (clipped), pictures of another format than JPEG.
+
     >>> dataset = load("VOCdevkit", "2007", "val")  # doctest: +SKIP
 """
 
 from __future__ import annotations
 
+import os
+import re
 import xml.etree.ElementTree as ET
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from wsl.data.dataset import BOX_SLACK, LARGEST_SIDE, Boxes, Dataset
-from wsl.data.images import upright_size
+from wsl.data.dataset import LARGEST_SIDE, Boxes, Dataset, clipped, count, flag, labels_from_boxes
+from wsl.data.images import SUFFIXES, upright_size
+from wsl.data.packed import as_text
 from wsl.errors import StudyError
 from wsl.files import check_regular, inside
 
@@ -36,24 +43,27 @@ class Annotation:
     """One XML file."""
 
     size: tuple[int, int]  # width, height
-    cls: list[int]  # (m,) index into CLASSES
-    xyxy: list[tuple[float, float, float, float]]  # (m, 4) pixels, 0-based
-    difficult: list[bool]  # (m,)
-    pose: list[str]  # (m,)
+    cls: list[int] = field(default_factory=list)  # (m,) index into CLASSES
+    xyxy: list[tuple[float, float, float, float]] = field(default_factory=list)  # (m, 4) pixels, 0-based
+    difficult: list[bool] = field(default_factory=list)  # (m,)
+    pose: list[str] = field(default_factory=list)  # (m,)
+    measured: bool = False  # the file states no size: it is that of the picture
+    moved: list[str] = field(default_factory=list)  # boxes that were clipped to the image, in words
 
 
 def load(root: str | Path, year: str, split: str) -> Dataset:
     """Read one split, e.g. year "2007", split "val"; `root` is VOCdevkit, its parent, or VOC<year> itself.
 
-    Labels are those of the class files (aligned by id), as in the devkit. The image files need not exist.
+    Labels are those of the class files (aligned by id), as in the devkit; where there is no class file at all, they follow
+    from the objects by the devkit's rule. The image files need not exist.
     """
-    folder = find_folder(root, year)
-    main = folder / "ImageSets" / "Main"
-    images = read_list(split_file(folder, split))
-    labels = np.stack(
-        [read_labels(main / f"{name}_{split}.txt", images) for name in CLASSES], axis=1
-    )  # (N, K)
-    annotations = [read_annotation(annotation_file(folder, image)) for image in images]
+    folder, images, files = listed(root, year, split)
+    labels, problems, notes = read_labels(folder, split, images)
+    if problems:
+        raise StudyError(problems[0])
+    annotations = [
+        read_annotation(annotation_file(folder, image), file) for image, file in zip(images, files, strict=True)
+    ]
     counts = [len(a.cls) for a in annotations]
     boxes = Boxes(
         image=np.repeat(np.arange(len(images)), counts),
@@ -62,22 +72,27 @@ def load(root: str | Path, year: str, split: str) -> Dataset:
         ignored=np.array([d for a in annotations for d in a.difficult], bool),
         pose=tuple(p for a in annotations for p in a.pose),
     )
+    if measured := sum(a.measured for a in annotations):
+        notes.append(f"{count(measured, 'annotation')} state no size: read from the pictures")
+    if moved := [text for a in annotations for text in a.moved]:
+        notes.append(f"{count(len(moved), 'box')} clipped to the image, the first: {moved[0]}")
     return Dataset(
         name=f"scenes {split}" if str(year) == "scenes" else f"VOC{year} {split}",
         classes=CLASSES,
         images=images,
-        files=tuple(folder / "JPEGImages" / f"{image}.jpg" for image in images),
+        files=files,
         sizes=np.array([a.size for a in annotations], np.int64).reshape(-1, 2),
-        labels=labels,
+        labels=np.stack([labels[k] for k in range(len(CLASSES))], axis=1)
+        if labels
+        else labels_from_boxes(boxes, len(images), len(CLASSES)),
         boxes=boxes,
+        notes=tuple(notes),
     )
 
 
 def load_unlabelled(root: str | Path, year: str, split: str) -> Dataset:
     """The pictures of a split list without annotations (VOC 2012 test): every label is 0, there is no box."""
-    folder = find_folder(root, year)
-    images = read_list(split_file(folder, split))
-    files = tuple(folder / "JPEGImages" / f"{image}.jpg" for image in images)
+    _, images, files = listed(root, year, split)
     none = np.zeros(0, np.int64)
     return Dataset(
         name=f"VOC{year} {split}",
@@ -88,6 +103,34 @@ def load_unlabelled(root: str | Path, year: str, split: str) -> Dataset:
         labels=np.zeros((len(images), len(CLASSES)), np.int8),
         boxes=Boxes(none, none, np.zeros((0, 4)), none.astype(bool), ()),
     )
+
+
+def listed(root: str | Path, year: str, split: str) -> tuple[Path, tuple[str, ...], tuple[Path, ...]]:
+    """The VOC<year> folder, the ids of a split's list, and the files of their pictures."""
+    folder = find_folder(root, year)
+    path = split_file(folder, split)
+    images = read_list(path)
+    files = find_pictures(folder, images)
+    for image, file in zip(images, files, strict=True):
+        stem, suffix = os.path.splitext(image)
+        if suffix.lower() in (*SUFFIXES, ".xml") and not annotation_file(folder, image).is_file() and not file.is_file():
+            raise StudyError(f"{path}: names {image}, but ids have no extension: remove {suffix} from every line ({stem}, ...)")
+    return folder, images, files
+
+
+def find_pictures(folder: Path, images: tuple[str, ...]) -> tuple[Path, ...]:
+    """JPEGImages/<id>.jpg of each image, or its picture with another of `SUFFIXES`; none need exist."""
+    pictures = folder / "JPEGImages"
+    try:
+        names = os.listdir(pictures)
+    except OSError:
+        names = []
+    there: dict[str, str] = {}
+    for name in sorted(names, key=lambda name: (not name.endswith(".jpg"), name)):  # the usual ending goes first
+        stem, suffix = os.path.splitext(name)
+        if suffix.lower() in SUFFIXES:
+            there.setdefault(stem, name)
+    return tuple(pictures / there.get(image, f"{image}.jpg") for image in images)
 
 
 def find_folder(root: str | Path, year: str) -> Path:
@@ -133,17 +176,55 @@ def read_list(path: Path) -> tuple[str, ...]:
         inside(Path("JPEGImages"), words[0], path)
         ids.append(words[0])
     if not ids:
-        raise StudyError(f"{path}: lists no image; download the list again")
+        raise StudyError(f"{path}: lists no image; write one image id a line")
     if len(set(ids)) != len(ids):
         twice = next(i for n, i in enumerate(ids) if i in set(ids[:n]))
         raise StudyError(f"{path}: image {twice} is listed twice; remove one of the lines")
     return tuple(ids)
 
 
-def read_labels(path: Path, images: tuple[str, ...]) -> np.ndarray:
-    """(N,) int8 labels of one class file, in the order of `images`; both must name the same images."""
+def read_labels(
+    folder: Path, split: str, images: tuple[str, ...]
+) -> tuple[dict[int, np.ndarray], list[str], list[str]]:
+    """(labels, problems, notes) of a split's class files, in the order of `images`: (N,) int8 for each class index.
+
+    Without any class file there are no labels. All must name the same images: those of the list, or more.
+    """
+    paths = {k: folder / "ImageSets" / "Main" / f"{name}_{split}.txt" for k, name in enumerate(CLASSES)}
+    if not any(path.is_file() for path in paths.values()):
+        return {}, [], [f"no class files (<class>_{split}.txt): labels follow from the objects, by the devkit's rule"]
+    found: dict[int, dict[str, int]] = {}
+    problems = []
+    for k, path in paths.items():
+        try:
+            found[k] = _class_file(path)
+        except StudyError as error:
+            problems.append(str(error))
+    everywhere = set.intersection(*map(set, found.values())) if found else set()
+    allowed = everywhere | set(images)
+    labels = {}
+    for k, labelled in found.items():
+        for problem, ids in (("lacks", [i for i in images if i not in labelled]),
+                             ("also names", [i for i in labelled if i not in allowed])):  # fmt: skip
+            if ids:
+                problems.append(
+                    f"{paths[k]}: disagrees with the split list: it {problem} {len(ids)} image(s), the first {ids[0]}; "
+                    f"take both files from the same source"
+                )
+                break
+        else:
+            labels[k] = np.array([labelled[i] for i in images], np.int8)
+    subset = len(everywhere) > len(images) and not problems
+    return labels, problems, [f"{split}.txt names {len(images)} of the {len(everywhere)} images of the class files"] * subset
+
+
+def _class_file(path: Path) -> dict[str, int]:
+    """{image id: label} of one class file."""
     if not path.is_file():
-        raise StudyError(f"{path}: no such class file; restore it from the data set's archive")
+        raise StudyError(
+            f"{path}: no such class file, but there are others; add it, or remove them all: the labels then follow "
+            f"from the objects"
+        )
     labels: dict[str, int] = {}
     for number, words in _lines(path):
         if len(words) != 2 or words[1] not in ("1", "+1", "0", "-1"):
@@ -153,15 +234,7 @@ def read_labels(path: Path, images: tuple[str, ...]) -> np.ndarray:
         if words[0] in labels:
             raise StudyError(f"{path}: line {number} names image {words[0]} again; remove one of the lines")
         labels[words[0]] = int(words[1])
-    listed = set(images)
-    for problem, ids in (("lacks", [i for i in images if i not in labels]),
-                         ("also names", [i for i in labels if i not in listed])):  # fmt: skip
-        if ids:
-            raise StudyError(
-                f"{path}: disagrees with the split list: it {problem} {len(ids)} image(s), the first "
-                f"{ids[0]}; take both files from the same archive"
-            )
-    return np.array([labels[i] for i in images], np.int8)
+    return labels
 
 
 class _NoDoctype(ET.TreeBuilder):
@@ -169,46 +242,80 @@ class _NoDoctype(ET.TreeBuilder):
         raise StudyError("has a DOCTYPE, whose entities may expand without bound; VOC has none: remove it")
 
 
-def read_annotation(path: Path) -> Annotation:
-    """Parse and check one XML file."""
+def read_annotation(path: Path, picture: Path | None = None) -> Annotation:
+    """Parse and check one XML file. picture: where the image's size is read if the file does not state it."""
     try:
         check_regular(path, "restore the file")
-        root = ET.fromstring(path.read_bytes(), ET.XMLParser(target=_NoDoctype()))
+        root = _parsed(path.read_bytes())
     except FileNotFoundError:
-        raise StudyError(f"{path}: no such annotation, but the split lists the image; unpack it") from None
+        raise StudyError(f"{path}: no such annotation, but the split lists the image; add it, or shorten the list") from None
     except OSError as error:
         raise StudyError(f"{path}: cannot be read ({error.strerror}); check the file") from None
     except StudyError as error:
         raise StudyError(str(error) if str(path) in str(error) else f"{path}: {error}") from None
-    except (ET.ParseError, ValueError, LookupError) as error:
-        raise StudyError(f"{path}: truncated or not XML ({error}); restore the file") from None
-    width, height = (_number(root, f"size/{side}", path) for side in ("width", "height"))
-    if not (1 <= width <= LARGEST_SIDE and 1 <= height <= LARGEST_SIDE):
-        raise StudyError(f"{path}: image size {width:g} x {height:g}; expected numbers from 1 to {LARGEST_SIDE:,}: correct it")
-    annotation = Annotation((int(width), int(height)), [], [], [], [])
+    except (UnicodeDecodeError, LookupError) as error:
+        raise StudyError(f"{path}: is not text in UTF-8 or the encoding that it declares ({error}); save it as UTF-8") from None
+    except (ET.ParseError, ValueError) as error:
+        raise StudyError(f"{path}: truncated or not XML ({error}); write it again") from None
+    stated = [(root.findtext(f"size/{side}") or "").strip() for side in ("width", "height")]
+    measured = not any(stated) or stated == ["0", "0"]
+    if measured:
+        if picture is None or not picture.is_file():
+            raise StudyError(f"{path}: has no <size> with width and height; add it, or give the pictures (JPEGImages)")
+        size = upright_size(picture)
+    else:
+        width, height = (_number(root, f"size/{side}", path) for side in ("width", "height"))
+        if not (1 <= width <= LARGEST_SIDE and 1 <= height <= LARGEST_SIDE):
+            raise StudyError(f"{path}: image size {width:g} x {height:g}; expected 1 to {LARGEST_SIDE:,}: correct it")
+        size = (int(width), int(height))
+    annotation = Annotation(size, measured=measured)
     for obj in root.findall("object"):
         name = (obj.findtext("name") or "").strip()
         if name not in CLASSES:
             raise StudyError(f"{path}: unknown class {name!r}; expected one of {', '.join(CLASSES)}")
-        box = tuple(_number(obj, f"bndbox/{side}", path) - 1 for side in ("xmin", "ymin", "xmax", "ymax"))
-        check_box(box, annotation.size, f"{path}: {name}", offset=1)
+        box = tuple(_number(obj, f"bndbox/{side}", path) for side in ("xmin", "ymin", "xmax", "ymax"))
+        inside, moved = _within(box, size, f"{path}: {name}: box ({', '.join(f'{v:g}' for v in box)})")
+        difficult = flag(obj.findtext("difficult"))
+        if difficult is None:
+            raise StudyError(f"{path}: <difficult> is {obj.findtext('difficult')!r}; expected 0 or 1")
         annotation.cls.append(CLASSES.index(name))
-        annotation.xyxy.append(box)
-        annotation.difficult.append((obj.findtext("difficult") or "0").strip() == "1")
+        annotation.xyxy.append(inside)
+        annotation.difficult.append(difficult)
         annotation.pose.append((obj.findtext("pose") or "").strip())
+        annotation.moved.extend(moved)
     return annotation
 
 
-def check_box(box: tuple[float, ...], size: tuple[int, int], where: str, offset: float = 0) -> None:
-    """Refuse a box that is reversed or leaves the image by more than a rounding error."""
-    x0, y0, x1, y1 = box
-    shown = ", ".join(f"{v + offset:g}" for v in box)
+def _parsed(data: bytes) -> ET.Element:
+    """XML in any encoding that Python knows: expat itself knows none of several bytes a character but Unicode's."""
+    declared = re.match(rb"""\s*<\?xml[^>]*?encoding\s*=\s*["']([\w.-]+)["']""", data)
+    try:
+        return ET.fromstring(data, ET.XMLParser(target=_NoDoctype()))
+    except ET.ParseError:
+        if declared is None and not data.startswith((b"\xff\xfe", b"\xfe\xff")):
+            data.decode("utf-8")  # raises what tells a wrong encoding from a file that is cut off
+        raise
+    except ValueError:
+        if declared is None:
+            raise
+        text = data.decode(declared[1].decode())
+        return ET.fromstring(re.sub(r"^\s*<\?xml.*?\?>", "", text, count=1, flags=re.S), ET.XMLParser(target=_NoDoctype()))
+
+
+def _within(
+    box: tuple[float, ...], size: tuple[int, int], where: str
+) -> tuple[tuple[float, ...], list[str]]:
+    """A box of the XML in 0-based pixels, within its image, and what was done to it, in words."""
+    x0, y0, x1, y1 = (v - 1 for v in box)
+    of = f"the image of {size[0]} x {size[1]} pixels"
     if x1 < x0 or y1 < y0:
-        raise StudyError(f"{where}: box ({shown}) is reversed; swap its corners")
-    if min(x0, y0) < -BOX_SLACK or x1 > size[0] - offset + BOX_SLACK or y1 > size[1] - offset + BOX_SLACK:
-        raise StudyError(
-            f"{where}: box ({shown}) leaves the image of {size[0]} x {size[1]} pixels; correct it"
-        )
+        raise StudyError(f"{where} is reversed; swap its corners")
+    if min(x0, y0) >= 0 and x1 <= size[0] - 1 and y1 <= size[1] - 1:
+        return (x0, y0, x1, y1), []  # nearly all: no arrays
+    inside, moved = clipped(np.array([(x0, y0, x1, y1)]), np.array([size]) - 1)
+    if np.isnan(inside).any():
+        raise StudyError(f"{where} leaves {of}; correct it")
+    return tuple(inside[0].tolist()), [f"{where} leaves {of}"] if moved[0] else []
 
 
 def _number(element: ET.Element, tag: str, path: Path) -> float:
@@ -216,16 +323,16 @@ def _number(element: ET.Element, tag: str, path: Path) -> float:
     try:
         value = float(text)
     except (TypeError, ValueError):
-        raise StudyError(f"{path}: <{tag}> is {text!r}; expected a number, restore the file") from None
+        raise StudyError(f"{path}: <{tag}> is {text!r}; expected a number: correct it") from None
     if not np.isfinite(value):
-        raise StudyError(f"{path}: <{tag}> is {text!r}; expected a finite number, restore the file")
+        raise StudyError(f"{path}: <{tag}> is {text!r}; expected a finite number: correct it")
     return value
 
 
 def _lines(path: Path) -> list[tuple[int, list[str]]]:
     """(line number, words) of the lines that are not blank."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise StudyError(f"{path}: cannot be read as text ({error}); restore the file") from None
+        text = as_text(path.read_bytes(), path)
+    except OSError as error:
+        raise StudyError(f"{path}: cannot be read ({error.strerror}); check the file") from None
     return [(n, line.split()) for n, line in enumerate(text.splitlines(), 1) if line.strip()]

@@ -1,18 +1,23 @@
 """The predictions table: one row per (image, class), the hinge between computing and judging.
 
-Needed columns: image, class, score, x, y. Our own runs carry more (see `SCHEMA`), so that they can be
-evaluated without the data set. Row order: image order of the data set, then class order. An absent row is
-legal: the image is then ranked last for that class. A system without locations leaves x and y empty in every
-row.
+Needed columns: image, class, score, x, y, in any order and case. Our own runs carry more (see `SCHEMA`), so that they can be
+evaluated without the data set. CSV is read as spreadsheets and scripts write it where that leaves one reading only: commas,
+semicolons, tabs or bars between the values, decimal commas, blanks, an index column, compressed, through a pipe. Row order:
+image order of the data set, then class order. An absent row is legal: the image is then ranked last for that class. A system
+without locations leaves x and y empty in every row.
 """
 
 from __future__ import annotations
 
+import csv
 import difflib
+import io
 import json
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -22,12 +27,14 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from wsl.data.dataset import Dataset, box_distance
+from wsl.data.packed import as_text, read_bytes
 from wsl.errors import StudyError
-from wsl.files import check_regular, sha256, whole_file
+from wsl.files import sha256, whole_file
 
 MOST_ROWS, MOST_COLUMNS = 20_000_000, 1_000  # all 80 classes of COCO's 41,000 test images have 3.3 million rows
 MOST_BYTES, MOST_FOOTER = 2**30, 2**25  # of a CSV, and of the description at the end of a Parquet file
 NEEDED = ("image", "class", "score", "x", "y")
+SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
 def _field(name: str, dtype: pa.DataType, description: str) -> pa.Field:
@@ -69,59 +76,87 @@ SCORES = ("score", "score_max")  # no two alike: stored byte by byte, which comp
 
 
 def read(path: str | Path, only_needed: bool = False) -> pd.DataFrame:
-    """Read and validate a CSV or Parquet table. Columns outside `SCHEMA` are ignored.
+    """Read and validate a CSV or Parquet table; "-" is the standard input. Columns outside `SCHEMA` are ignored.
 
     only_needed: read the five needed columns only, whatever the others hold (an outsider's table).
     """
-    path = Path(path)
-    check_regular(path, "save the table to a file first")
+    source = "standard input" if str(path) == "-" else Path(path)
     wanted = NEEDED if only_needed else tuple(SCHEMA.names)
     try:
-        with open(path, "rb") as file:
-            magic = file.read(4)
-        if not magic:
-            raise StudyError(f"{path}: is empty; expected a table with columns {', '.join(NEEDED)}")
-        table = _read_parquet(path, wanted) if magic == b"PAR1" else _read_csv(path, wanted)
+        table = _read_table(path, wanted, source)
     except FileNotFoundError:
-        raise StudyError(f"{path}: no such file; give a CSV or Parquet table of predictions") from None
+        raise StudyError(f"{source}: no such file; give a CSV or Parquet table of predictions") from None
     except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
         reason = str(error).splitlines()[0]
-        raise StudyError(f"{path}: cannot be read as CSV or Parquet ({reason}); write it again") from None
+        raise StudyError(f"{source}: cannot be read as CSV or Parquet ({reason}); write it again") from None
     columns = {
-        name: _convert(table[name], SCHEMA.field(name).type, path, name) for name in table.column_names
+        name: _convert(table[name], SCHEMA.field(name).type, source, name) for name in table.column_names
     }
     df = pa.table(columns).to_pandas()
-    validate(df, str(path))
+    validate(df, str(source))
     return df
 
 
-def _read_parquet(path: Path, wanted: tuple[str, ...]) -> pa.Table:
-    with open(path, "rb") as file:  # opened here: pyarrow takes no name that is not UTF-8
-        file.seek(-8, os.SEEK_END)
-        _check_bounds(path, footer=int.from_bytes(file.read(4), "little"))
-        with pq.ParquetFile(file) as table:
-            names = table.schema_arrow.names
-            _check_bounds(path, table.metadata.num_rows, len(names))
-            _check_columns(names, path)
-            return table.read(columns=[name for name in wanted if name in names], use_pandas_metadata=False)
+def _read_table(path: str | Path, wanted: tuple[str, ...], source: Path | str) -> pa.Table:
+    regular = str(path) != "-" and os.path.isfile(path)
+    if regular:
+        with open(path, "rb") as file:  # opened here: pyarrow takes no name that is not UTF-8
+            if file.read(4) == b"PAR1":
+                return _read_parquet(file, wanted, source)
+        _check_bounds(source, size=os.path.getsize(path))
+    data = read_bytes(path)
+    _check_bounds(source, size=len(data))
+    if not data.strip():
+        raise StudyError(f"{source}: is empty; expected a table with columns {', '.join(NEEDED)}")
+    if data.startswith(b"PAR1"):
+        return _read_parquet(io.BytesIO(data), wanted, source)
+    return _read_csv(data, wanted, source)
 
 
-def _read_csv(path: Path, wanted: tuple[str, ...]) -> pa.Table:
-    with open(path, "rb") as file:
-        _check_bounds(path, columns=1 + file.readline(2**20).count(b","), size=path.stat().st_size)
-        file.seek(0)
-        with pa.csv.open_csv(file, convert_options=pa.csv.ConvertOptions(check_utf8=False)) as reader:
-            names = reader.schema.names
-    _check_columns(names, path)
-    text = {name: pa.string() for name in wanted if name in names}  # as text: ids keep their leading zeros
-    with open(path, "rb") as file:
-        table = pa.csv.read_csv(
-            file, convert_options=pa.csv.ConvertOptions(column_types=text, include_columns=list(text))
-        )
-    _check_bounds(path, table.num_rows)
-    return table
+def _read_parquet(file: BinaryIO, wanted: tuple[str, ...], source: Path | str) -> pa.Table:
+    file.seek(-8, os.SEEK_END)
+    _check_bounds(source, footer=int.from_bytes(file.read(4), "little"))
+    with pq.ParquetFile(file) as table:
+        _check_bounds(source, table.metadata.num_rows, len(table.schema_arrow.names))
+        names = _named(table.schema_arrow.names, source)
+        found = {name: names[name] for name in wanted if name in names}
+        columns = table.read(columns=list(found.values()), use_pandas_metadata=False)
+        return columns.select(list(found.values())).rename_columns(list(found))
 
 
+def _read_csv(data: bytes, wanted: tuple[str, ...], source: Path | str) -> pa.Table:
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        data = as_text(data, source).encode()
+    data = re.sub(rb"^(?:\xef\xbb\xbf)?(?: *\r?\n)*(?:[sS][eE][pP]=.\r?\n)?", b"", data, count=1)  # Excel's mark, and its "sep=;"
+    header, *first = (as_text(line, source).rstrip("\r\n") for line in data[: 2**20].splitlines(keepends=True)[:2])
+    start = len(re.match(rb"[^\r\n]*(?:\r\n|\r|\n)?", data)[0])
+    cells = {mark: [cell.strip().strip("\"'").strip() for cell in header.split(mark)] for mark in SEPARATORS}
+    separator = max(SEPARATORS, key=lambda mark: (len(_lower(cells[mark]) & set(NEEDED)), len(cells[mark])))
+    _check_bounds(source, columns=len(cells[separator]))
+    names = _named(cells[separator], source)
+    columns = [*cells[separator]]
+    for position, name in enumerate(columns):  # the columns that are not wanted may be called as they like
+        columns[position] = next((key for key in wanted if names.get(key) == name), f"unused {position}")
+    row = next(csv.reader(first, delimiter=separator), [])
+    if len(row) == len(columns) + 1:
+        if not row[-1].strip():
+            columns.append("unused")  # a separator at the end
+        elif not re.fullmatch(r"[-+.\d]*", row[columns.index("class") + 1].strip()):
+            columns.insert(0, "unused")  # R's names of rows, which have no head
+    kept = [name for name in wanted if name in columns]
+    options = {
+        "read_options": pa.csv.ReadOptions(column_names=columns),
+        "parse_options": pa.csv.ParseOptions(delimiter=separator),
+        "convert_options": pa.csv.ConvertOptions(
+            column_types=dict.fromkeys(kept, pa.string()),  # as text: ids keep their leading zeros
+            include_columns=kept,
+        ),
+    }
+    if not data[start:].strip():
+        raise StudyError(f"{source}: holds no prediction; expected one row per image and class")
+    table = pa.csv.read_csv(pa.BufferReader(pa.py_buffer(data).slice(start)), **options)
+    _check_bounds(source, table.num_rows)
+    return _decimal_points(table, separator, source)
 def _check_bounds(path: Path | str, rows: int = 0, columns: int = 0, size: int = 0, footer: int = 0) -> None:
     """Refuse a table that would take more memory than a laptop has. size: bytes of a CSV; footer: of a Parquet's description."""
     found = {"rows": (rows, MOST_ROWS), "columns": (columns, MOST_COLUMNS)}
@@ -132,27 +167,68 @@ def _check_bounds(path: Path | str, rows: int = 0, columns: int = 0, size: int =
             raise StudyError(f"{path}: has {value:,} {what}; at most {most:,} are read: {remedy}")
 
 
-def _check_columns(names: list[str], path: Path | str) -> None:
+def _lower(names: list) -> set[str]:
+    return {str(name).strip().lower() for name in names}
+
+
+def _named(names: list[str], source: Path | str) -> dict[str, str]:
+    """The columns of `SCHEMA` that a table has, {name: as it is written there}, whatever their case; refuse what is in doubt."""
+    found: dict[str, str] = {}
+    for name in SCHEMA.names:
+        written = [other for other in names if other == name] or [
+            other for other in names if str(other).strip().lower() == name
+        ]
+        if len(written) > 1:
+            raise StudyError(f"{source}: has the column {name} twice; remove one")
+        if written:
+            found[name] = written[0]
+    _check_columns(list(found), source, names)
+    return found
+
+
+def _decimal_points(table: pa.Table, separator: str, source: Path | str) -> pa.Table:
+    """Numbers with decimal commas, as spreadsheets write them in much of Europe, with points instead."""
+    numbers = [name for name in table.column_names if SCHEMA.field(name).type != pa.string()]
+    commas = [name for name in numbers if pc.any(pc.match_substring(table[name], ",")).as_py()]
+    for name in commas:
+        column = table[name]
+        points = pc.any(pc.match_substring(column, ".")).as_py()
+        with_comma = column.filter(pc.match_substring(column, ","))
+        thousands = pc.all(pc.match_substring_regex(with_comma, r"^\s*[-+]?[1-9]\d{0,2}(,\d{3})+\s*$")).as_py()
+        if points or (thousands and separator != ";") or pc.max(pc.count_substring(with_comma, ",")).as_py() > 1:
+            raise StudyError(
+                f"{source}: column {name} reads {with_comma[0].as_py()!r}, whose comma may part decimals or thousands; write "
+                f"numbers with a decimal point and nothing between thousands"
+            )
+        table = table.set_column(table.column_names.index(name), name, pc.replace_substring(column, ",", "."))
+    return table
+
+
+def _check_columns(names: list[str], source: Path | str, written: list[str] | None = None) -> None:
     missing = [name for name in NEEDED if name not in names]
     if missing:
+        found = ", ".join(map(str, names if written is None else written))
         raise StudyError(
-            f"{path}: lacks the column(s) {', '.join(missing)}; found {', '.join(map(str, names))}. Needed "
-            f"are "
-            f"{', '.join(NEEDED)} (x and y may be empty in every row, if the system predicts no location)"
+            f"{source}: lacks the column(s) {', '.join(missing)}; found {found}. Needed are {', '.join(NEEDED)}, named in the "
+            f"first line and separated by {', '.join(SEPARATORS.values())} (x and y may be empty in every row, if the system "
+            f"predicts no location)"
         )
     repeated = sorted({name for name in names if names.count(name) > 1} & set(SCHEMA.names))
     if repeated:
-        raise StudyError(f"{path}: has the column {repeated[0]} twice; remove one")
+        raise StudyError(f"{source}: has the column {repeated[0]} twice; remove one")
 
 
 def _convert(column: pa.ChunkedArray, target: pa.DataType, path: Path, name: str) -> pa.ChunkedArray:
     """Text columns to text, all others to numbers in full precision (empty, NA and NaN become missing)."""
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
+    text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
+    if text:
+        column = pc.utf8_trim_whitespace(column)
+        column = pc.replace_substring_regex(column, '^"(.*)"$', r"\1")  # quotes behind a blank are left as they are
     if target == pa.string():
         return _cast(column, pa.string(), path, name, "text")
-    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-        column = pc.utf8_trim_whitespace(column)
+    if text:
         words = pa.array(["", "na", "nan", "null", "none"], column.type)
         column = pc.if_else(
             pc.is_in(pc.utf8_lower(column), value_set=words), pa.scalar(None, column.type), column
@@ -301,8 +377,11 @@ def attach_truth(df: pd.DataFrame, dataset: Dataset, source: str = "predictions"
 
 
 def _positions(df: pd.DataFrame, dataset: Dataset, source: str) -> tuple[np.ndarray, np.ndarray]:
-    """Indices (rows,) into the images and classes of `dataset`."""
-    image = pd.Index(dataset.images).get_indexer(df["image"])
+    """Indices (rows,) into the images and classes of `dataset`; refuse a row that has none, or that of another row."""
+    index = pd.Index(dataset.images)
+    image = index.get_indexer(df["image"])
+    if (image < 0).any():
+        image = index.get_indexer(_identified(df["image"], dataset))
     if (image < 0).any():
         value = str(df["image"].iloc[int(np.argmax(image < 0))])
         raise StudyError(
@@ -315,7 +394,41 @@ def _positions(df: pd.DataFrame, dataset: Dataset, source: str) -> tuple[np.ndar
         near = difflib.get_close_matches(value.replace(" ", ""), dataset.classes, 1)
         hint = f"did you mean {near[0]!r}?" if near else f"its classes are {', '.join(dataset.classes)}"
         raise StudyError(f"{source}: class {value!r} is not in {dataset.name}; {hint}")
+    bad = pd.Index(image * len(dataset.classes) + cls).duplicated()
+    if bad.any():
+        n = int(np.argmax(bad))
+        raise StudyError(
+            f"{source}: image {df['image'].iloc[n]}, class {df['class'].iloc[n]} has two rows, as the id is written in two "
+            f"ways, {int(bad.sum())} such row(s); keep one of each"
+        )
     return image, cls
+
+
+def _identified(column: pd.Series, dataset: Dataset) -> pd.Series:
+    """Image ids of a table as the data set writes them, where the table leaves no doubt.
+
+    A whole number with a point ("11.0") is that number. File names are ids if the table names every image of the data set by
+    its file: a single one might as well be that of another data set.
+    """
+    known = set(dataset.images)
+    column = column.astype(object)
+    numbers = column.str.replace(r"^(\d+)\.0+$", r"\1", regex=True)
+    column = column.where(column.isin(known) | ~numbers.isin(known), numbers)
+    if column.isin(known).any():
+        return column
+    named = column.map(_by_file(dataset))
+    return named if set(named) == known else column
+
+
+def _by_file(dataset: Dataset) -> dict[str, str]:
+    """{file name, its path or the end of that, with and without its extension: image id}, where it is of one image alone."""
+    found: dict[str, set[str]] = {}
+    for image, file in zip(dataset.images, dataset.files, strict=True):
+        for take in range(1, len(file.parts) + 1):
+            end = Path(*file.parts[-take:])
+            for name in (end.as_posix(), end.with_suffix("").as_posix()):
+                found.setdefault(name, set()).add(image)
+    return {name: images.pop() for name, images in found.items() if len(images) == 1}
 
 
 def _image_hint(value: str, dataset: Dataset) -> str:
@@ -324,7 +437,10 @@ def _image_hint(value: str, dataset: Dataset) -> str:
         if dataset.images[0].startswith("0"):
             return "leading zeros were lost: keep ids as text (pandas: read_csv(..., dtype={'image': str}))"
         return "COCO ids are integers without leading zeros"
-    stem = Path(value).stem
+    stem = Path(value.replace("\\", "/")).stem
     if stem != value and stem in dataset.images:
         return f"give the id without folder and suffix: {stem!r}"
+    number = re.search(r"0*(\d+)$", stem)
+    if number and number[1] in dataset.images:
+        return f"give the id in the JSON, an integer without leading zeros: {number[1]!r}"
     return "check that the table belongs to this data set and split"

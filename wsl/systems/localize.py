@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import glob
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -12,7 +15,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from wsl.data.geometry import Grid
-from wsl.data.images import read_image, upright_size
+from wsl.data.images import SUFFIXES, read_image, upright_size
 from wsl.errors import StudyError
 from wsl.files import whole_file
 from wsl.network.engines import OpenVinoEngine, one_pool
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SHIPPED_HEAD = Path(str(files("wsl.systems") / "heads" / "voc-sample.safetensors"))
+DRAWN = "_localized.png"  # end of the name of a picture with crosses
 PANEL, GAP, TITLE = 420, 12, 30  # pixels of the drawn picture
 YELLOW = "#ffdd33"  # the crosses of Figure 6
 HEAT = np.array([(0, 0, 4), (87, 16, 110), (188, 55, 84), (249, 142, 9), (252, 255, 164)])  # matplotlib's "inferno", each quarter
@@ -44,6 +48,10 @@ class Localization:
     def detected(self) -> list[dict]:
         """Those of `classes` that are more likely there than not."""
         return [row for row in self.classes if row["probability"] >= 0.5]
+
+    def best(self, top: int | None = None) -> list[dict]:
+        """The `top` best of `classes`, or those detected."""
+        return self.detected if top is None else self.classes[:top]
 
     @property
     def found(self) -> pd.DataFrame:
@@ -106,12 +114,65 @@ def localize(path: Path, head: Path | None = None) -> Localization:
     return load_localizer(head)(path)
 
 
-def draw(result: Localization, path: Path, most: int = 6) -> Path:
+def find_photographs(given: Sequence[Path]) -> list[Path]:
+    """The files that are meant: each one itself, the pictures in a folder, or what fits a pattern (`trip/**/*.jpg`).
+
+    Each comes once; in folders and patterns, what `draw` has written is left out.
+    """
+    found: list[Path] = []
+    for path in given:
+        if path.is_dir():
+            inside = [file for file in path.iterdir() if file.suffix.lower() in SUFFIXES and file.is_file()]
+            what = "no picture in this folder"
+        elif any(mark in str(path) for mark in "*?[") and not path.exists():
+            inside = [Path(name) for name in glob.glob(str(path), recursive=True) if not Path(name).is_dir()]
+            what = "no file has such a name"
+        else:
+            found.append(path)
+            continue
+        inside = [file for file in inside if not file.name.endswith(DRAWN)]
+        if not inside:
+            raise StudyError(f"{path}: {what}; name files, a folder of pictures or a pattern")
+        found += sorted(inside)
+    return list(dict.fromkeys(found))
+
+
+def names_of_drawings(photographs: Sequence[Path], folder: Path) -> list[Path]:
+    """A file in `folder` for the drawing of each, no two alike and none of them a photograph: IMG_1, then IMG_1-2."""
+    taken = {str(path.resolve()).lower() for path in photographs}  # some file systems do not tell A from a
+    names = []
+    for path in photographs:
+        number = 1
+        while True:
+            name = folder / f"{path.stem}{f'-{number}' if number > 1 else ''}{DRAWN}"
+            if (key := str(name.resolve()).lower()) not in taken:
+                break
+            number += 1
+        taken.add(key)
+        names.append(name)
+    return names
+
+
+def write_csv(report: Sequence[dict], path: Path) -> None:
+    """One row for each class found in each photograph; columns as `wsl evaluate` reads them, and the probability.
+
+    report: dicts of `image` and `found`, rows of `Localization.classes`.
+    """
+    with whole_file(path) as temporary, open(temporary, "w", newline="", encoding="utf8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["image", "class", "score", "x", "y", "probability"])
+        for one in report:
+            for row in one["found"]:
+                writer.writerow([one["image"], *(row[key] for key in ("class", "score", "x", "y", "probability"))])
+
+
+def draw(result: Localization, path: Path, found: Sequence[dict] | None = None, most: int = 6) -> Path:
     """A PNG: the picture, then for each class found (the best one if none is) its heat map and a yellow cross.
 
-    By PIL: importing matplotlib takes as long as looking at the photograph.
+    found: rows of `result.classes`; those detected unless given. By PIL: importing matplotlib takes as long as looking at the
+    photograph.
     """
-    found = result.detected[:most] or result.classes[:1]
+    found = list(result.detected if found is None else found)[:most] or result.classes[:1]
     picture = Image.fromarray(result.rgb)
     picture.thumbnail((PANEL, PANEL), Image.Resampling.LANCZOS)
     to_panel = picture.width / result.size[0]

@@ -1,0 +1,122 @@
+"""`wsl points`: score maps and boxes become the table that `wsl evaluate` takes."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from wsl.cli import main as cli
+from wsl.data import coco, voc
+from wsl.errors import StudyError
+from wsl.evaluation import points, predictions
+
+
+def test_a_map_lies_over_the_image_or_over_a_padded_square():
+    """A picture of 100 x 50: the middle of a cell, in pixels; the best cell beside the picture does not count."""
+    one, size = np.zeros((1, 4, 4)), {"a": (100, 50)}
+    one[0, 1, 2], one[0, 3, 0] = 1, 2  # the second one lies in the padding below, but for "image"
+    found = {laid: points.predictions_from_maps({"a": one}, size, ["dog"], laid=laid) for laid in points.LAID}
+    assert found["image"][["score", "x", "y"]].values.tolist() == [[2, 12, 43.25]]
+    assert found["canvas"][["score", "x", "y"]].values.tolist() == [[1, 62, 37]]
+    assert found["centred"][["score", "x", "y"]].values.tolist() == [[1, 62, 12]]
+    fine = np.zeros((1, 100, 200))  # finer than the picture, which it covers to its edges
+    fine[0, 0, 0] = 1
+    assert points.predictions_from_maps({"a": fine}, size, ["dog"])[["x", "y"]].values.tolist() == [[0, 0]]
+    exact = np.zeros((1, 50, 100))
+    exact[0, 7, 31] = 1
+    table = points.predictions_from_maps({"a": exact}, size, ["dog"], {"a": np.array([-3.5])})
+    assert table.values.tolist() == [["a", "dog", -3.5, 31, 7]]
+
+
+def test_every_way_to_keep_maps_gives_the_same_table(voc_root, tmp_path, capsys):
+    dataset, data = voc.load(voc_root, "2007", "val"), ["--voc", str(voc_root), "--year", "2007", "--split", "val"]
+    maps = np.random.default_rng(0).random((4, 20, 3, 5))
+    by_image = dict(zip(dataset.images, maps, strict=True))
+    np.save(tmp_path / "all.npy", maps)
+    np.savez(tmp_path / "all.npz", **by_image)
+    for name in ("folder", "classes"):
+        (tmp_path / name).mkdir()
+    for image, array in by_image.items():
+        np.save(tmp_path / "folder" / f"{image}.npy", array)
+        np.savez(tmp_path / "classes" / f"{image}.npz", **dict(zip(voc.CLASSES, array, strict=True)))
+    sizes = dict(zip(dataset.images, dataset.sizes.tolist(), strict=True))
+    expected = points.predictions_from_maps(by_image, sizes, voc.CLASSES)
+    for name in ("all.npy", "all.npz", "folder", "classes"):
+        out = tmp_path / "mine.parquet"
+        assert cli.main(["points", str(tmp_path / name), *data, "-o", str(out)]) == 0
+        keys = list(zip(expected["image"], expected["class"], strict=True))
+        found = predictions.read(out).set_index(["image", "class"]).loc[keys]
+        np.testing.assert_array_equal(found[["score", "x", "y"]], expected[["score", "x", "y"]].astype(np.float32))
+        assert cli.main(["evaluate", str(out), *data]) == 0
+    (tmp_path / "names.txt").write_text("\n".join(voc.CLASSES[::-1]))
+    np.save(tmp_path / "backwards.npy", maps[:, ::-1])
+    arguments = ["points", str(tmp_path / "backwards.npy"), *data, "-o", str(tmp_path / "b.csv"), "--scores"]
+    np.save(tmp_path / "scores.npy", maps.max((2, 3))[:, ::-1])
+    assert cli.main([*arguments, str(tmp_path / "scores.npy"), "--classes", str(tmp_path / "names.txt")]) == 0
+    tables = predictions.read(tmp_path / "b.csv"), expected
+    one, other = (table.sort_values(["image", "class"]).reset_index(drop=True) for table in tables)
+    pd.testing.assert_frame_equal(one, other, check_dtype=False)
+
+
+def test_zarr(voc_root, tmp_path):
+    zarr = pytest.importorskip("zarr")
+    dataset = voc.load(voc_root, "2007", "val")
+    maps = np.random.default_rng(0).random((4, 20, 3, 5))
+    zarr.save(str(tmp_path / "array.zarr"), maps)
+    group = zarr.open_group(str(tmp_path / "group.zarr"), mode="w")
+    for image, array in zip(dataset.images, maps, strict=True):
+        group[image] = array
+    for name in ("array.zarr", "group.zarr"):
+        found = dict(points.read_arrays(tmp_path / name, dataset))
+        np.testing.assert_array_equal([found[image] for image in dataset.images], maps)
+
+
+def test_the_most_confident_box_of_each_class_is_the_prediction(coco_json, tmp_path, capsys):
+    boxes = [(7, 3, [10, 20, 30, 10], 0.5), (7, 3, [0, 0, 8, 8], 0.9), (7, 1, [60, 40, 30, 30], 0.1)]
+    boxes.append((139.0, 3.0, [1, 2, 3, 4], 0.3))
+    results = [dict(zip(("image_id", "category_id", "bbox", "score"), box, strict=True)) for box in boxes]
+    (tmp_path / "results.json").write_text(json.dumps(results))
+    names = {1: "person", 3: "car"}
+    labels = {}
+    for image, category, (x, y, w, h), score in boxes:
+        one = {"label": names[category], "bounding_box": [x / 64, y / 48, w / 64, h / 48], "confidence": score}
+        labels.setdefault(f"COCO_tiny_{int(image):012d}", []).append(one)
+    (tmp_path / "labels.json").write_text(json.dumps({"classes": ["person", "car"], "labels": labels}))
+    expected = [["7", "car", 0.9, 4, 4], ["7", "person", 0.1, 63, 47], ["139", "car", 0.3, 2.5, 4]]
+    for name in ("results.json", "labels.json"):
+        assert cli.main(["points", str(tmp_path / name), "--coco", str(coco_json), "-o", str(tmp_path / "mine.csv")]) == 0
+        assert predictions.read(tmp_path / "mine.csv").values.tolist() == expected
+    for change, words in (({"category_id": 9}, "category_id 9"), ({"image_id": 8}, "image '8'"), ({"score": "high"}, "box 0")):
+        (tmp_path / "results.json").write_text(json.dumps([results[0] | change]))
+        with pytest.raises(StudyError, match=words):
+            points.predictions_from_boxes(tmp_path / "results.json", coco.load(coco_json), coco.category_names(coco_json))
+
+
+def test_maps_that_leave_a_doubt_are_refused(voc_root, tmp_path):
+    dataset, size = voc.load(voc_root, "2007", "val"), {"a": (100, 50)}
+    for maps, words in (
+        ({"b": np.zeros((1, 2, 2))}, "map of image 'b': no such image"),
+        ({"a": np.zeros((2, 2, 2))}, r"has the shape \(2, 2, 2\); expected \(1, h, w\)"),
+        ({"a": np.full((1, 2, 2), np.nan)}, "map of image a, class dog: holds NaN"),
+        ({"a": np.zeros((1, 0, 2))}, r"an array \(0, 2\)"),
+    ):
+        with pytest.raises(StudyError, match=words):
+            points.predictions_from_maps(maps, size, ["dog"])
+    with pytest.raises(StudyError, match="scores of image a: found none"):
+        points.predictions_from_maps({"a": np.zeros((1, 2, 2))}, size, ["dog"], {})
+    np.save(tmp_path / "three.npy", np.zeros((3, 20, 2, 2)))
+    np.savez(tmp_path / "other.npz", unknown=np.zeros((20, 2, 2)))
+    (tmp_path / "text.npy").write_text("no array")
+    (tmp_path / "empty").mkdir()
+    for name, words in (
+        ("three.npy", "holds 3 arrays; VOC2007 val has 4"),
+        ("other.npz", "'unknown' is no image"),
+        ("none.npy", "no such file"),
+        ("text.npy", "cannot be read as arrays"),
+        ("empty", "holds no .npy"),
+    ):
+        with pytest.raises(StudyError, match=words):
+            list(points.read_arrays(tmp_path / name, dataset))

@@ -1,0 +1,217 @@
+"""From what other models give to the predictions table: score maps, or boxes of a detector.
+
+Maps: a folder of <image>.npy or <image>.npz, one .npz or Zarr group with an array for each image, or one .npy or Zarr array
+(N, K, h, w) in the order of the data set. An array is (K, h, w), its classes in the order of `classes`; an .npz of an image
+may hold a map (h, w) for each class instead, under the name of the class.
+Boxes: a COCO results file, or FiftyOne's labels.json (`FiftyOneImageDetectionDataset`).
+
+    >>> maps = {"000012": np.array([[[0.0, 1.0], [0.0, 0.0]]])}
+    >>> predictions_from_maps(maps, {"000012": (100, 50)}, ["dog"]).to_dict("records")
+    [{'image': '000012', 'class': 'dog', 'score': 1.0, 'x': 74.5, 'y': 12.0}]
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from wsl.data.dataset import Dataset
+from wsl.data.geometry import Grid, cell_to_image, inside
+from wsl.data.packed import read_bytes
+from wsl.errors import StudyError
+from wsl.evaluation import predictions
+
+LAID = ("image", "canvas", "centred")  # how a map may lie: see `predictions_from_maps`
+
+
+def predictions_from_maps(
+    maps: Mapping[str, np.ndarray] | Iterable[tuple[str, np.ndarray | Mapping[str, np.ndarray]]],
+    sizes: Mapping[str, tuple[int, int]],
+    classes: Sequence[str],
+    scores: Mapping[str, np.ndarray] | None = None,
+    laid: str = "image",
+) -> pd.DataFrame:
+    """The predictions table of score maps: the point is the centre of the best cell, the score its value.
+
+    maps: for each image id an array (K, h, w), or {class: (h, w)}, of any h and w. sizes: (width, height) of the original
+    image, by id. scores: (K,) for each image id, in place of the maximum. laid: over what the map is stretched:
+    "image" itself; "canvas", the square with the image's longest side, the image at its top left and padding beside or below
+    it; "centred", that square with the image in the middle (letterbox). Cells beside the image are left out.
+    Of equal cells the first counts, row by row. StudyError where a map is not of this kind or not finite.
+    """
+    if laid not in LAID:
+        raise StudyError(f"map laid over {laid!r}: expected one of {', '.join(LAID)}")
+    rows = []
+    for image, given in maps.items() if isinstance(maps, Mapping) else maps:
+        if image not in sizes:
+            raise StudyError(f"map of image {image!r}: no such image (ids read like {next(iter(sizes))!r})")
+        by_class = given if isinstance(given, Mapping) else _by_class(np.asarray(given), classes, image)
+        own = None if scores is None else _vector(scores, image, classes)
+        for name, array in by_class.items():
+            score, x, y = _best(np.asarray(array), sizes[image], laid, f"map of image {image}, class {name}")
+            rows.append((image, name, score if own is None else own[name], x, y))
+    df = pd.DataFrame(rows, columns=list(predictions.NEEDED))
+    predictions.validate(df, "maps")
+    return df
+
+
+def _by_class(array: np.ndarray, classes: Sequence[str], image: str) -> dict[str, np.ndarray]:
+    if array.ndim != 3 or len(array) != len(classes):
+        raise StudyError(
+            f"map of image {image}: has the shape {array.shape}; expected ({len(classes)}, h, w), one for each class (a file "
+            f"with the names of other classes: --classes)"
+        )
+    return dict(zip(classes, array, strict=True))
+
+
+def _vector(scores: Mapping[str, np.ndarray], image: str, classes: Sequence[str]) -> dict[str, float]:
+    if image not in scores or np.shape(scores[image]) != (len(classes),):
+        found = np.shape(scores[image]) if image in scores else "none"
+        raise StudyError(f"scores of image {image}: found {found}; expected one for each of {len(classes)} classes")
+    return dict(zip(classes, np.asarray(scores[image], np.float64).tolist(), strict=True))
+
+
+def _best(array: np.ndarray, size: tuple[int, int], laid: str, what: str) -> tuple[float, float, float]:
+    """Score, x and y of the best cell on the image."""
+    if array.ndim != 2 or not array.size or array.dtype.kind not in "fiub":
+        raise StudyError(f"{what}: an array {array.shape} of {array.dtype}; expected numbers (h, w)")
+    array = array.astype(np.float64)
+    if not np.isfinite(array).all():
+        raise StudyError(f"{what}: holds NaN or infinity; give finite numbers")
+    axes = []
+    for cells, length in zip(array.shape[::-1], size, strict=True):
+        side = length if laid == "image" else max(size)
+        centres = cell_to_image(Grid(cells, np.nan, np.nan), side, side, length, length, "stretch")
+        if laid == "centred":
+            centres = centres - (side - length) / 2
+        axes.append((centres, inside(centres, length)))
+    (columns, in_x), (rows, in_y) = axes
+    seen = array[np.ix_(in_y, in_x)]
+    row, column = np.unravel_index(int(seen.argmax()), seen.shape)
+    x, y = columns[in_x][column], rows[in_y][row]
+    return float(seen[row, column]), float(np.clip(x, 0, size[0] - 1)), float(np.clip(y, 0, size[1] - 1))
+
+
+# ---- from files
+
+
+def read_arrays(path: str | Path, dataset: Dataset) -> Iterator[tuple[str, np.ndarray | dict[str, np.ndarray]]]:
+    """(image id, array, or {class: array}) of what a path holds, one at a time; see the top of this module.
+
+    An image goes by its id or by the name of its file, without the ending.
+    """
+    path = Path(path)
+    ids = {file.stem: image for image, file in zip(dataset.images, dataset.files, strict=True)}
+    ids |= {image: image for image in dataset.images}
+
+    def identity(name: str) -> str:
+        if name not in ids:
+            raise StudyError(f"{path}: {name!r} is no image of {dataset.name} (its ids read like {dataset.images[0]!r})")
+        return ids[name]
+
+    if (path / ".zgroup").is_file() or (path / ".zarray").is_file() or (path / "zarr.json").is_file():
+        yield from _of_archive(_zarr(path), path, dataset, identity)
+    elif path.is_dir():
+        files = sorted(file for file in path.iterdir() if file.suffix in (".npy", ".npz"))
+        if not files:
+            raise StudyError(f"{path}: holds no .npy or .npz; name them by image, e.g. {dataset.images[0]}.npy")
+        for file in files:
+            content = _load(file)
+            yield identity(file.stem), content if isinstance(content, np.ndarray) else _of_image(content)
+    else:
+        yield from _of_archive(_load(path), path, dataset, identity)
+
+
+def _of_archive(content, path: Path, dataset: Dataset, identity) -> Iterator[tuple[str, np.ndarray]]:
+    if hasattr(content, "shape"):
+        if len(content) != len(dataset):
+            raise StudyError(f"{path}: holds {len(content)} arrays; {dataset.name} has {len(dataset)} images")
+        yield from ((image, np.asarray(content[n])) for n, image in enumerate(dataset.images))
+    else:
+        yield from ((identity(name), np.asarray(content[name])) for name in content)
+
+
+def _of_image(content) -> np.ndarray | dict[str, np.ndarray]:
+    """The array of an image's .npz: its only one, if that has classes, else a map a class."""
+    names = list(content)
+    if len(names) == 1 and content[names[0]].ndim != 2:
+        return content[names[0]]
+    return {name: content[name] for name in names}
+
+
+def _load(file: Path):
+    try:
+        return np.load(file, mmap_mode="r" if file.suffix == ".npy" else None, allow_pickle=False)
+    except FileNotFoundError:
+        raise StudyError(f"{file}: no such file; give a folder of .npy, an .npz, an .npy or Zarr") from None
+    except (OSError, ValueError, EOFError) as error:
+        raise StudyError(f"{file}: cannot be read as arrays ({error}); save it with numpy.save or numpy.savez") from None
+
+
+def _zarr(path: Path):
+    try:
+        import zarr
+    except ModuleNotFoundError:
+        raise StudyError(f"{path}: reading Zarr takes the package zarr: pip install zarr") from None
+    return zarr.open(path, mode="r")
+
+
+# ---- boxes of a detector
+
+
+def predictions_from_boxes(path: str | Path, dataset: Dataset, categories: Mapping[str, str] | None = None) -> pd.DataFrame:
+    """The most confident box of each image and class, as R-CNN* does it: its confidence, and its centre.
+
+    path: COCO results ([{image_id, category_id, bbox, score}], boxes x, y, width, height), or FiftyOne's labels.json (boxes in
+    fractions of the image). categories: {category id: class}, for COCO results. Centres beside the image are moved to its edge.
+    """
+    rows = []
+    sizes = dict(zip(dataset.images, dataset.sizes.tolist(), strict=True))
+    for image, name, score, (x, y, w, h), unit in _boxes(Path(path), dataset, categories or {}):
+        if image not in sizes:
+            raise StudyError(f"{path}: image {image!r} is not in {dataset.name} (its ids read like {dataset.images[0]!r})")
+        width, height = sizes[image]
+        across, down = (width, height) if unit == "fraction" else (1, 1)
+        centre = np.clip((x + w / 2) * across, 0, width - 1), np.clip((y + h / 2) * down, 0, height - 1)
+        rows.append((image, name, score, *map(float, centre)))
+    df = pd.DataFrame(rows, columns=list(predictions.NEEDED))
+    best = df.sort_values("score", ascending=False, kind="stable").drop_duplicates(["image", "class"]).sort_index()
+    predictions.validate(best, str(path))
+    return best.reset_index(drop=True)
+
+
+def _boxes(path: Path, dataset: Dataset, categories: Mapping[str, str]) -> Iterator[tuple]:
+    try:
+        content = json.loads(read_bytes(path))
+    except FileNotFoundError:
+        raise StudyError(f"{path}: no such file; give the results of a detector") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise StudyError(f"{path}: cut off or not JSON ({error}); write it again") from None
+    n = 0
+    try:
+        if isinstance(content, list):
+            for n, one in enumerate(content):
+                key = _text(one["category_id"])
+                if key not in categories:
+                    known = ", ".join(categories) or "none, as the data set is not in the COCO layout"
+                    raise StudyError(f"{path}: box {n} has category_id {key}, not among the categories ({known})")
+                yield _text(one["image_id"]), categories[key], float(one["score"]), [float(v) for v in one["bbox"]], "pixel"
+        elif isinstance(content, dict) and isinstance(content.get("labels"), dict):
+            by_stem = {file.stem: image for image, file in zip(dataset.images, dataset.files, strict=True)}
+            for stem, found in content["labels"].items():
+                for one in found or []:
+                    n += 1
+                    box = [float(v) for v in one["bounding_box"]]
+                    yield by_stem.get(stem, stem), one["label"], float(one["confidence"]), box, "fraction"
+        else:
+            raise StudyError(f"{path}: neither COCO results (a list) nor FiftyOne's labels.json; export one of them")
+    except (KeyError, TypeError, ValueError) as error:
+        raise StudyError(f"{path}: box {n} lacks or misstates {error}; expected an image, a class, a box and a score") from None
+
+
+def _text(value) -> str:
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
