@@ -74,7 +74,7 @@ BOTH_WAYS := $(addprefix tests/test_,submit.py engines.py model.py features.py)
 
 test: $(INSTALLED)   ## lint and tests
 	$(BIN)/ruff check .
-	$(BIN)/pytest -q
+	$(BIN)/pytest -q -n $(CORES)
 	WSL_ARITHMETIC=float32 $(BIN)/pytest -q $(BOTH_WAYS)
 	WSL_ARITHMETIC=bfloat16 $(BIN)/pytest -q $(BOTH_WAYS)
 

@@ -78,19 +78,22 @@ def test_tables_are_saved_as_csv_and_charts_as_svg(tmp_path):
         "<td>93.3<br><small>92.4 to 94.3</small></td><td>−1.5</td></tr>"
         "<tr><th>cow</th><td>–</td><td>+2.0</td></tr></tbody></table>"
     )
-    chart = '<figure class="wsl-figure"><svg viewBox="0 0 4 2"><path stroke="currentColor" d="M0,0h4"/></svg></figure>'
+    key = '<svg width="14" height="14" aria-hidden="true"></svg>'
+    panels = '<svg role="img" viewBox="0 0 4 2"></svg><svg role="img" width="40" height="20"></svg>'
+    chart = f'<figure class="wsl-figure">{key}{panels}</figure>'
     path = site(tmp_path, index=f'<script>{script}</script>|||<div class="bd-article">{table}{chart}</div>') / "index.html"
     with open_browser() as browser:
         browser.open(path)
         saved = []
-        for name in ("Save table-s1 as CSV", "Save index-figure-1 as SVG"):
+        for name in ("Save table-s1 as CSV", "Save index-figure-1-1 as SVG", "Save index-figure-1-2 as SVG"):
             with browser.page.expect_download() as download:
                 browser.page.get_by_role("button", name=name).click()
             saved.append(download.value.path().read_text(encoding="utf8"))
     assert saved[0].splitlines() == [
         "data | class,ours | AP,ours | AP (detail),ours | gain", '"cat, dog",93.3,92.4 to 94.3,-1.5', "cow,,,+2.0",
     ]  # fmt: skip
-    assert saved[1].startswith("<svg") and 'width="4"' in saved[1] and "xmlns" in saved[1]
+    assert all(text.startswith("<svg") and "xmlns" in text for text in saved[1:])
+    assert 'width="4"' in saved[1] and 'width="40"' in saved[2]
 
 
 def test_workflows_run_our_commands_with_actions_pinned_to_a_commit():

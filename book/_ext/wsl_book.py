@@ -101,6 +101,8 @@ def number_pages(app, exception):
             return f'<a class="ref" href="{link[1]}">{names[key, anchor]}</a>'
 
         text = REF.sub(refer, text)
+        # the bibliography's: ARIA has given these roles up, and what they say is not so of the elements that have them
+        text = re.sub(r' role="(?:doc-biblioentry|doc-backlink)"|(?<=<div) role="list"(?= class="citation-list")', "", text)
         if single:  # links between pages are links within the one page
             text = re.sub(r'href="([\w-]+)\.html(#[^"]*)?"', lambda m: f'href="{m[2] or "#document-" + m[1]}"', text)
         files[page].write_text(text, encoding="utf8")

@@ -33,7 +33,8 @@
     return [spread(k => titles[k], k => `${titles[k]} (detail)`), ...lines].join("\r\n") + "\r\n";
   }
   function svg(chart) {
-    const copy = chart.cloneNode(true), {width, height} = chart.viewBox.baseVal;
+    const copy = chart.cloneNode(true), box = chart.viewBox.baseVal;
+    const {width, height} = box?.width ? box : chart.getBoundingClientRect();   // some charts are as wide as the page
     copy.removeAttribute("style");
     for (const [key, value] of Object.entries({xmlns: "http://www.w3.org/2000/svg", width, height, color: "#1e2429"}))
       copy.setAttribute(key, value);
@@ -57,8 +58,10 @@
     for (const table of document.querySelectorAll(".bd-article table.dataframe"))
       offer(table.closest(".table-scroll, [style*=overflow-x]") ?? table, "CSV", named(table, "table"), () => csv(table), "text/csv");
     for (const figure of document.querySelectorAll(".bd-article figure.wsl-figure")) {
-      const chart = figure.querySelector("svg");
-      if (chart) offer(figure, "SVG", named(figure, "figure"), () => svg(chart), "image/svg+xml");
+      const charts = [...figure.querySelectorAll("svg[role]")], name = charts.length && named(figure, "figure");   // its panels
+      charts.forEach((chart, k) => {
+        offer(figure, "SVG", charts.length > 1 ? `${name}-${k + 1}` : name, () => svg(chart), "image/svg+xml");
+      });
     }
   });
 })();

@@ -412,7 +412,7 @@ CLAIMS = (
         "C10", "Classes recognized by their context are poorly localized",
         "The kitchenware (forks, knives, spoons) and electronics (laptop, keyboard, mouse) superclasses show a similar behavior",
         "Figure 5 (bars not in our copy)", "context.html",
-        {"coco": (context_gap(CONTEXT_COCO, Rule("drop, named classes − others", 0)),)},
+        {"coco": (context_gap(CONTEXT_COCO, Rule("drop, named − others", 0)),)},
     ),
     Claim(
         "C11", "Objects of usual appearance are discovered earlier",

@@ -143,11 +143,11 @@ def _cross(x: float, y: float, unit: float) -> str:
 
 def _labels(points, full: int, unit: float) -> list[str]:
     """Labels beside their crosses: turned inwards at the right edge, moved down where they would overlap."""
-    size, taken, out = 4.4 * unit, [], []
+    size, taken, out = 4.6 * unit, [], []
     for x, y, label in sorted(points, key=lambda point: point[1]):
         length = 0.68 * size * len(label)
         right = x + 4 * unit + length <= full or x - 4 * unit < length
-        left = x + 4 * unit if right else x - 4 * unit - length
+        left = min(x + 4 * unit, max(0, full - length)) if right else x - 4 * unit - length
         baseline = max(y - unit, size)
         while any(abs(baseline - b) < 1.1 * size and left < r and l < left + length for l, r, b in taken):  # noqa: E741
             baseline += 0.3 * size
