@@ -75,7 +75,7 @@ def _evidence(several: tuple[Evidence, ...]) -> str:
     order = [e.rule for e in several]
     several = sorted(several, key=lambda e: (not e.decides, order.index(e.rule)))
     for rule, group in itertools.groupby(several, key=lambda e: e.rule):
-        asked = f": holds if it {rule.where()}" if rule.margins() else ""
+        asked = f": holds if it {rule.where()}{rule.also}" if rule.margins() else ""
         parts.append(f"<i>{html.escape(rule.label + asked)}</i>")
         for e in group:
             number = f'<a href="{tables.href(e.run)}" title="{html.escape(e.data)}">{say(e)}</a>'
@@ -198,7 +198,8 @@ def margins() -> list[str]:
         f"COCO) none. In localization {claims.NO_BENEFIT_LOCATION:g}, as its own I is 1.7 above J there.",
         f"*On par*, *comparable* (C9, C14): within {claims.ON_PAR:g} points; the paper's J and L differ by 0.3 in localization.",
         f"*Far above* (C8): more than {claims.FAR_ABOVE:g} points of localization mAP; the paper's J is 23.6 and 22.1 above K.",
-        f"*About x points* (C4, C5): a gain beyond doubt, of {claims.ABOUT[0]:g} to {claims.ABOUT[1]:g} times x.",
+        f"*About x points* (C4, C5): the value between {claims.ABOUT[0]:g} and {claims.ABOUT[1]:g} times x, and the whole "
+        "interval above 0; contradicted if the whole interval lies outside this band, or below 0.",
         "*Falls steeply* (C12): less than half is left; in the paper 27%.",
     ]
 

@@ -152,8 +152,10 @@ def order_sentences(columns: list[Column]) -> list[str]:
             weak, centre = (measures(several, tolerance, n_bootstrap=0).location for several in tables_of)
             gaps[tolerance] = paired_difference(weak, centre).value
         gap = pd.Series(gaps)
-        below = [f"{t:g}" for t in gap.index[gap <= 0]]
-        text = "J stays above K at every finite tolerance" if not below else f"J is not above K at {', '.join(below)} pixels"
+        below = [f"{t:g} pixels ({number(100 * d)} points)" for t, d in gap.items() if d <= 0]
+        text = "J stays above K at every finite tolerance"
+        if below:
+            text = f"J is above K up to {max(gap.index[gap > 0], default=0):g} pixels, and not at {', '.join(below)}"
         sizes = f"at 0 pixels by {number(100 * gap[0.0])} points, at 18 by {number(100 * gap[18.0])}"
         lines.append(f"{tables.link(column)}: {text}; {sizes}.")
     return lines
