@@ -66,7 +66,7 @@ def table(columns: list[Column], metric: str, others: Sequence[tuple[str, str]] 
     for system, row in systems(columns) if others is None else others:
         rows.append((row, [_cell(column, system, metric) for column in columns]))
     caption = f"{what}, {METRICS[metric]}: mAP, %, the mean over seeds, and below it the difference to J in points with its "
-    caption += "paired 95% interval. ¹: one seed. A difference is taken on the seeds that both have, so that of a row marked ¹ is to "
+    caption += "paired 95% interval. ¹: one seed. A difference is taken on the seeds that both have: in a row marked ¹ it is to "
     caption += "J on this seed, given below J's mean. –: not run on these data."
     return tables.table(heads, rows, caption + tables.tested_on(columns), name + ("-location" if metric == "location" else ""))
 

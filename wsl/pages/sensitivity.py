@@ -124,7 +124,8 @@ def labels_table(columns: list[Column]) -> Html:
     def value(column, system, location, zero):
         return mean_ap(scored(tuple(column.runs(system))), location, zero=zero)
 
-    caption = "mAP, %, by what label 0 counts as; in brackets the difference to dropping it, points. Scenes may have none."
+    caption = "mAP, %, where images whose only objects of a class are difficult or crowds are dropped, count as positive, or as "
+    caption += "negative; in brackets the difference to dropping them, points. No bracket: nothing changes."
     return _table(columns, SYSTEMS, LABELS, value, caption, "labels")
 
 
