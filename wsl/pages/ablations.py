@@ -80,7 +80,7 @@ def _cell(column: Column, system: str, metric: str) -> Cell:
     if result and all_seeds and getattr(result, metric) and len(all_seeds.seeds) > 1:
         seeds = getattr(result, metric).seeds
         first = min(all_seeds.seeds)
-        beside = "<sup>1</sup>" if len(seeds) == 1 else ""
+        beside = "¹" if len(seeds) == 1 else ""
         beside += f"<br><small>seed {first}: {100 * all_seeds.seeds[first]:.1f}</small>" if system == REFERENCE else ""
         found = replace(found, text=found.text + beside)
     pair = column.load_pair(system, REFERENCE) if system != REFERENCE else None

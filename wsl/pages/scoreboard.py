@@ -122,7 +122,7 @@ def _answer(judged: list[Judged]) -> str:
     words = {True: "yes", None: "only partly", False: "no"}
     parts = []
     for layout, e in found.get("C8", {}).items():
-        text = f"On {layout.upper()} {words[e.outcome]}: {signed(e.value)} points of localization mAP against the center of the image"
+        text = f"On {layout.upper()} {words[e.outcome]}: {signed(e.value)} points of localization mAP against the image center"
         other = found.get("C9", {}).get(layout)
         parts.append(text + (f", {signed(other.value)} against R-CNN*." if other else "."))
     return f"Is localization for free? {' '.join(parts)} " if parts else ""
