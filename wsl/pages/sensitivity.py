@@ -100,7 +100,8 @@ def definitions_table(columns: list[Column]) -> Html:
 
 def points_table(columns: list[Column]) -> Html:
     """mAP of weak supervision by mapping of the point and by ranking score."""
-    choices = {(m, r): f"{m}, {'mean' if r == 'score' else 'max'}" for m in MAPPINGS for r in RANKINGS}
+    words = {"centre": "center", "score": "mean"}
+    choices = {(m, r): f"{words.get(m, m)}, {words.get(r, 'max')}" for m in MAPPINGS for r in RANKINGS}
 
     def value(column, system, location, choice):
         mapping, ranking = choice
