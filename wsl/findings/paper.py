@@ -19,7 +19,7 @@ from importlib.resources import files
 import pandas as pd
 
 CITATION = "Oquab, Bottou, Laptev, Sivic: Is object localization for free? CVPR 2015"
-NOT_AVAILABLE = "missing in the text of the paper at hand"
+NOT_AVAILABLE = "not available in our copy of the paper"
 TABLE3 = NOT_AVAILABLE  # per-class localization AP on VOC
 FIGURE5 = NOT_AVAILABLE  # per-class bar values on COCO
 
