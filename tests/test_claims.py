@@ -74,6 +74,7 @@ def test_gain_is_reproduced_refuted_or_too_wide(tmp_path):
     assert verdict(as_generated(tmp_path / "no"), "C1").verdict == claims.DOES_NOT_HOLD
     assert verdict(as_generated(tmp_path / "wide"), "C1").verdict == claims.SCENES_UNDECIDED
     assert verdict(tmp_path / "nothing", "C1").verdict == claims.NOT_ATTEMPTED
+    assert verdict(tmp_path / "nothing", "C11").why.startswith("cannot be judged on photographs")
     found = verdict(tmp_path / "yes", "C1").real[0]
     assert len(found.seeds) == 2 and found.low < found.value < found.high
     assert found.value == pytest.approx(np.mean(found.seeds))
@@ -132,7 +133,7 @@ def test_small_objects_and_context(tmp_path):
     table.loc[present, "distance"] = np.where(table["class"].isin(("fork", "spoon")), 99.0, 0.0)[present]
     write_run(folder, table, read_manifest(folder))
     one = verdict(tmp_path, "C10")
-    assert one.verdict == claims.REPRODUCED and one.real[0].value > 50
+    assert one.verdict == claims.REPRODUCED and one.real[0].value > 50 and one.why.startswith("with a reservation: ")
     make_run(tmp_path / "other", "coco-sample", "weak_sup", classes=CLASSES[:3])  # none of the named classes
     assert verdict(tmp_path / "other", "C10").verdict == claims.NOT_ATTEMPTED
 
@@ -206,7 +207,9 @@ def test_first_screen_says_what_is_claimed_what_holds_and_on_what(tmp_path):
     make_run(tmp_path / "results", "coco-sample", "weak_sup")  # one system, and its training is not told
     both = columns(tmp_path / "results")
     html = scoreboard.first_screen(claims.judge_all(both), both, "<b>picture</b>")
-    assert "500 training, 60 test photographs; 1 seed" in html and "10.0% of its training images of VOC" in html
+    assert "500 training, 60 test photographs; 1 seed; from the VOC 2007 test set" in html
+    assert "10.0% of its training images of VOC (500 of 5,000)" in html
+    assert re.search(r"Is localization for free\? On VOC (yes|no|only partly): \S+ points .*, \S+ against R-CNN\*\.", html)
     assert html.count("<li>It ") == 4 and html.count('class="verdict') == 4 and "<b>picture</b>" in html
     assert "J − K, localization, VOC" in html and "the paper: +23.6" in html
     nothing = columns(tmp_path / "nowhere")

@@ -46,7 +46,10 @@ def test_ablations_compare_the_seeds_in_common(root):
     assert [[run.seed for run in result.runs] for result in pair] == [[0], [0]]
     html = ablations.table([column], "classification")
     gain = report.difference(*pair)
-    assert f"<small>{number(gain.value, sign=True)} (" in html and "something_new" in html and NOT_ATTEMPTED in html
+    assert f"<small>{number(gain.value, sign=True)} (" in html and "something_new" in html and NOT_ATTEMPTED not in html
+    assert html.count("¹<br>") == 3 and ">–</td>" in html  # rows of one seed beside two of J; a row without a run
+    first = 100 * column.load("weak_sup").classification.seeds[0]
+    assert f"<small>seed 0: {first:.1f}</small>" in html
     assert "train_s1@n5" not in html  # two changes: not an ablation of one
     curve = ablations.image_curve(column)
     assert curve["percent"].to_list() == [5, 100] and (curve["location"] <= curve["classification"]).all()
@@ -96,7 +99,9 @@ def test_reasons_follow_the_runs(tmp_path):
     assert list(reasons.curves(column)) == [title]
     assert "training images" in figures.as_html(figures.difference_curves(reasons.curves(column)), "alt")
     (line,) = tables.say_trends(column)
-    assert line.startswith(title) and line.endswith("grows") and f"{table['value'][2]:+.1f}</a> with all 1,000 images" in line
+    assert line.startswith(title) and ": grows; " in line and f"{table['value'][2]:+.1f}</a> with all 1,000 images" in line
+    assert f"{(table['value'][2] - table['value'][1]) / 2:+.1f} points in the last doubling" in line  # 250 to 1,000: two of them
+    assert line.endswith("away from it" if table["value"][2] > 5.8 else "towards it")  # the paper's own gain on VOC
     times = reasons.resolution(column, "weak_sup", "full_images").times_the_images
     assert times <= 1  # a gain that 400 images do tell from zero
     (line,) = tables.say_resolution([column], "weak_sup", "full_images")

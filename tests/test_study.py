@@ -341,15 +341,16 @@ def test_two_changes_of_one_setting_are_refused(changes):
         profiles.check_system(f"weak_sup@{changes}")
 
 
-def test_localize_finds_the_motorbike_and_draws_it(tmp_path, capsys):
-    """The shipped head on a photograph that it never saw: scikit-image's motorbike fills x 60..700, y 80..480."""
+@pytest.mark.parametrize(("head", "name"), [("voc", "motorbike"), ("coco", "motorcycle")])
+def test_localize_finds_the_motorbike_and_draws_it(tmp_path, capsys, head, name):
+    """The shipped heads on a photograph that they never saw: scikit-image's motorbike fills x 60..700, y 80..480."""
     from wsl.data.photographs import PHOTOGRAPHS
 
     path = PHOTOGRAPHS["motorcycle_left"].path
-    assert main(["localize", str(path), "--out", str(tmp_path), "--json"]) == 0
+    assert main(["localize", str(path), "--out", str(tmp_path), "--json", "--head", head]) == 0
     (image,) = json.loads(capsys.readouterr().out)["images"]
     best = image["found"][0]
-    assert best["class"] == "motorbike" and 60 < best["x"] < 700 and 80 < best["y"] < 480
+    assert best["class"] == name and 60 < best["x"] < 700 and 80 < best["y"] < 480
     drawn = np.asarray(Image.open(tmp_path / "motorcycle_left_localized.png"))
     assert drawn.shape == (30 + 283, 420 + len(image["found"]) * (12 + 420), 3)  # a title above panels of 420 pixels
     cross = np.argwhere((drawn[:, 432:852] == (255, 221, 51)).all(2)).mean(0) - (30, 0)

@@ -103,6 +103,7 @@ def profile_of(args: argparse.Namespace, name: str | None = None):
 
 
 def add_head_arguments(p: argparse.ArgumentParser) -> None:
-    p.add_argument("--head", type=Path, metavar="FILE", help="a head of `wsl train` in place of the shipped one")
+    shipped = "voc (the default) or coco for a shipped head of 20 or 80 classes, or a file of `wsl train`"
+    p.add_argument("--head", type=Path, metavar="HEAD", help=shipped)
     p.add_argument("--weights", metavar="FILE", type=Path, help="the trunk's weights, if they are a local file")
     p.add_argument("--convention", help="what pixels these weights expect: imagenet, caffe or lite")

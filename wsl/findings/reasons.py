@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from wsl.evaluation import metrics
-from wsl.findings import results
+from wsl.findings import paper, results
 from wsl.findings.results import Column, Result
 
 # (title, system, system, metric): the comparisons of the claims that depend on the amount of training
@@ -24,13 +24,14 @@ COMPARISONS = (
 def by_images(column: Column, a: str, b: str, metric: str) -> tuple[pd.DataFrame, np.ndarray]:
     """System `a` minus `b`, both trained on parts of the training images: images, value, low, high; resamples (B, rows).
 
-    Points of mAP; the paired bootstrap draws the same test images for every part.
+    Points of mAP, on the seeds that all parts have; the paired bootstrap draws the same test images for every part.
     """
+    parts = {percent: "" if percent == 100 else f"@n{percent}" for percent in (*results.PERCENTS, 100)}
+    parts = {percent: part for percent, part in parts.items() if column.runs(a + part) and column.runs(b + part)}
+    loaded = column.load_pair(*(system + part for part in parts.values() for system in (a, b))) if parts else None
     rows, samples = [], []
-    for percent in (*results.PERCENTS, 100):
-        part = "" if percent == 100 else f"@n{percent}"
-        pair = column.load_pair(a + part, b + part)
-        if pair is None or None in (getattr(pair[0], metric), getattr(pair[1], metric)):
+    for percent, *pair in zip(parts, (loaded or ())[::2], (loaded or ())[1::2], strict=loaded is not None):
+        if None in (getattr(pair[0], metric), getattr(pair[1], metric)):
             continue
         d = results.difference(*pair, metric)
         training = pair[0].run.manifest["training"]
@@ -47,31 +48,32 @@ def curves(column: Column) -> dict[str, pd.DataFrame]:
 
 @dataclass(frozen=True)
 class Trend:
-    """What a doubling of the training images does to a difference: slope of the line through the curve, in points."""
+    """What the last doubling of the training images did to a difference, in points, on the seeds that all parts have."""
 
     title: str
     result: Result  # of the first system, on all images
     images: int
     value: float  # with all images
-    slope: float
+    paper: float  # NaN where it has none
+    slope: float  # per doubling, between the largest part and all images
     low: float
     high: float
 
 
-def trends(column: Column) -> list[Trend]:
-    """The trend of each comparison that was run on all images and on at least two parts."""
+def trends(column: Column, layout: str = "voc") -> list[Trend]:
+    """The trend of each comparison that was run on all images and on at least two parts; the paper's numbers on `layout`."""
     found = []
     for title, a, b, metric in COMPARISONS:
         table, samples = by_images(column, a, b, metric)
         whole = column.load_pair(a, b)
         if len(table) < 3 or whole is None:
             continue
-        doublings = np.log2(table["images"].to_numpy(float))
-        weights = (doublings - doublings.mean()) / np.square(doublings - doublings.mean()).sum()
-        slope = float(weights @ table["value"])
-        low, high = metrics.ends(samples @ weights, slope)
-        last = table.iloc[-1]
-        found.append(Trend(title, whole[0], int(last["images"]), float(last["value"]), slope, low, high))
+        before, last = table.iloc[-2], table.iloc[-1]
+        doublings = np.log2(last["images"] / before["images"])
+        slope = float((last["value"] - before["value"]) / doublings)
+        low, high = metrics.ends((samples[:, -1] - samples[:, -2]) / doublings, slope)
+        printed = paper.difference(a, b, metric, layout)
+        found.append(Trend(title, whole[0], int(last["images"]), float(last["value"]), printed, slope, low, high))
     return found
 
 

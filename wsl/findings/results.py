@@ -109,8 +109,8 @@ class Column:
         """The system's seeds with intervals, or None where no run exists."""
         return load(self.root, self.profile, self.trunk, system)
 
-    def load_pair(self, a: str, b: str) -> tuple[Result, Result] | None:
-        return load_pair(self.root, self.profile, self.trunk, a, b)
+    def load_pair(self, a: str, b: str, *others: str) -> tuple[Result, ...] | None:
+        return load_pair(self.root, self.profile, self.trunk, a, b, *others)
 
 
 def load(root, profile: str, trunk: str, system: str) -> Result | None:
@@ -119,14 +119,14 @@ def load(root, profile: str, trunk: str, system: str) -> Result | None:
     return _result(own) if (own := tuple(run for run in runs if run.system == system)) else None
 
 
-def load_pair(root, profile: str, trunk: str, a: str, b: str) -> tuple[Result, Result] | None:
-    """Both systems on the seeds that they have in common, or None where they have none."""
+def load_pair(root, profile: str, trunk: str, *systems: str) -> tuple[Result, ...] | None:
+    """Two systems or more on the seeds that all have in common, or None where they have none."""
     runs = _runs_on_the_same_data(root, profile, trunk)
-    seeds = [{run.seed for run in runs if run.system == system} for system in (a, b)]
+    seeds = [{run.seed for run in runs if run.system == system} for system in systems]
     shared = set.intersection(*seeds)
     if not shared:
         return None
-    return tuple(_result(tuple(run for run in runs if run.system == system and run.seed in shared)) for system in (a, b))
+    return tuple(_result(tuple(run for run in runs if run.system == system and run.seed in shared)) for system in systems)
 
 
 def _runs_on_the_same_data(root, profile: str, trunk: str) -> tuple[Run, ...]:

@@ -57,7 +57,7 @@ def canvas_of(rgb: np.ndarray, trunk: Trunk, canvas: int) -> tuple[np.ndarray, t
     """A uint8 picture (H, W, 3) as the normalised canvas (3, canvas, canvas), float32, and its extent (w, h) there."""
     small, (width, height) = on_canvas(rgb, canvas)
     square = np.zeros((3, canvas, canvas), np.float32)
-    square[:, :height, :width] = trunk.normalise(small)
+    trunk.normalise(small, out=square[:, :height, :width])
     return square, (width, height)
 
 

@@ -38,10 +38,14 @@ class InputConvention:
     std: tuple[float, float, float]
     bgr: bool = False
 
-    def __call__(self, rgb: np.ndarray) -> np.ndarray:
-        """uint8 (H, W, 3) -> float32 (3, H, W)."""
+    def __call__(self, rgb: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+        """uint8 (H, W, 3) -> float32 (3, H, W), written to `out` if it is given."""
         pixels = rgb[:, :, ::-1] if self.bgr else rgb
-        return ((pixels.astype(np.float32) - np.float32(self.mean)) / np.float32(self.std)).transpose(2, 0, 1)
+        out = np.empty((3, *rgb.shape[:2]), np.float32) if out is None else out
+        for channel, (mean, std) in enumerate(zip(np.float32(self.mean), np.float32(self.std), strict=True)):
+            # looked up for each of 256 values: the same numbers in half the time
+            out[channel] = ((np.arange(256, dtype=np.float32) - mean) / std)[pixels[:, :, channel]]
+        return out
 
 
 LITE = InputConvention((127.0,) * 3, (128.0,) * 3)

@@ -65,12 +65,24 @@ def table(columns: list[Column], metric: str, others: Sequence[tuple[str, str]] 
     rows = [("J. weak supervision", [_cell(column, REFERENCE, metric) for column in columns])]
     for system, row in systems(columns) if others is None else others:
         rows.append((row, [_cell(column, system, metric) for column in columns]))
-    caption = f"{what}, {METRICS[metric]}: mAP, %, and below it the difference to J in points with its paired 95% interval."
+    caption = f"{what}, {METRICS[metric]}: mAP, %, the mean over seeds, and below it the difference to J in points with its "
+    caption += "paired 95% interval. ¹: one seed. A difference is taken on the seeds that both have: in a row marked ¹ it is to "
+    caption += "J on this seed, given below J's mean. –: not run on these data."
     return tables.table(heads, rows, caption + tables.tested_on(columns), name + ("-location" if metric == "location" else ""))
 
 
 def _cell(column: Column, system: str, metric: str) -> Cell:
-    found = tables.cell(column.load(system), metric, small=False)
+    result = column.load(system)
+    if result is None and column.runs():
+        return Cell("–", column.source, "not run on these data")
+    found = tables.cell(result, metric, small=False)
+    all_seeds = getattr(column.load(REFERENCE), metric, None)
+    if result and all_seeds and getattr(result, metric) and len(all_seeds.seeds) > 1:
+        seeds = getattr(result, metric).seeds
+        first = min(all_seeds.seeds)
+        beside = "¹" if len(seeds) == 1 else ""
+        beside += f"<br><small>seed {first}: {100 * all_seeds.seeds[first]:.1f}</small>" if system == REFERENCE else ""
+        found = replace(found, text=found.text + beside)
     pair = column.load_pair(system, REFERENCE) if system != REFERENCE else None
     if pair and None not in (getattr(pair[0], metric), getattr(pair[1], metric)):
         d = difference(*pair, metric)
@@ -79,11 +91,13 @@ def _cell(column: Column, system: str, metric: str) -> Cell:
 
 
 def image_curve(column: Column) -> pd.DataFrame:
-    """percent, classification, classification_low, ..., location_high (0..1) by share of training images."""
+    """percent, classification, ..., location_high (0..1) by share of training images, on the seeds that all parts have."""
+    parts = {percent: f"{REFERENCE}@n{percent}" for percent in PERCENTS} | {100: REFERENCE}
+    parts = {percent: system for percent, system in parts.items() if column.runs(system)}
+    loaded = column.load_pair(*parts.values()) if parts else None
     rows = []
-    for percent in (*PERCENTS, 100):
-        result = column.load(REFERENCE if percent == 100 else f"{REFERENCE}@n{percent}")
-        if result is None or result.location is None:
+    for percent, result in zip(parts, loaded or (), strict=loaded is not None):
+        if result.location is None:
             continue
         row = {"percent": percent}
         for metric in ("classification", "location"):

@@ -86,8 +86,8 @@ def browser(table: pd.DataFrame | None, album: gallery.Album | None) -> Html:
     """The browser, or the words that there is nothing to browse. table: `gallery.weak_sup_table`."""
     if table is None or album is None:
         return Html(
-            "<p>There is nothing to browse: no run of weak supervision is here, or it brings neither pictures nor their sizes, "
-            "boxes and maps (<code>wsl views PROFILE</code> writes those).</p>"
+            "<p>There is nothing to browse in this edition: the recorded run does not bring the sizes, boxes and score maps of "
+            "its pictures yet.</p>"
         )
     found = cases(table)
     shown = entries(found, album)

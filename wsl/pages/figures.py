@@ -70,7 +70,7 @@ def styled(function):
 def as_html(figures: Figure | list[Figure], alt: str, caption: str = "") -> Html:
     """One `<figure>` with the chart, or its panels, as inline SVG. `alt`: what a reader who cannot see it should know."""
     panels = figures if isinstance(figures, list) else [figures]
-    note = f"<figcaption>{caption}</figcaption>" if caption else ""
+    note = f"<figcaption>{html.escape(alt.rstrip('.'))}. {caption}</figcaption>" if caption else ""
     svg = "".join(_svg(panel, alt) for panel in panels)
     least = 75 * max(panel.get_figwidth() for panel in panels)  # pixels below which two do not stand side by side
     return Html(f'<figure class="wsl-figure"><div class="wsl-panels" style="--panel:{least:.0f}px">{svg}</div>{note}</figure>')
@@ -251,7 +251,7 @@ def extent_curve(curves):
 
 
 @styled
-def scatter(classification, localization, named=(), extra=5):
+def scatter(classification, localization, named=(), extra=3):
     """Localization AP against classification AP, one dot a class (Series by class, 0..1); `named` classes in orange.
 
     Labelled: the named classes, and the `extra` largest drops among the others. A label that finds no room beside its dot is

@@ -72,7 +72,10 @@ def gains(weak: Result, full: Result, named: tuple[str, ...] = ()) -> Html:
         title = f"{name}: {signed(gain)} ({interval(low, high)})"
         rows.append(Row(name, (Mark(gain, low, high, WEAK_SUP if name in named else OTHERS),), title=title))
     legend = [(DOT, WEAK_SUP, "named by the paper"), (DOT, OTHERS, "the other classes")] if named else []
-    return chart(rows, f"Gain in AP by class, {weak.data}", legend, f"Gain in AP, points. {tables.result_link(weak)}", beside=20)
+    what = f"{METHODS['weak_sup']} over {METHODS['full_images']}"
+    caption = f"Gain in classification AP of {what}, points, the largest first, with its "
+    caption += f"95% interval. {tables.result_link(weak)}"
+    return chart(rows, f"Gain in AP by class, {weak.data}", legend, caption, beside=20)
 
 
 def class_chart(full: Result, weak: Result) -> Html:
@@ -88,4 +91,5 @@ def class_chart(full: Result, weak: Result) -> Html:
         rows.append(Row(name, tuple(Mark(*value, colour=colour) for _, colour, value in values), title=f"{name}: {title}"))
     legend = [(DOT, colour, words) for words, colour, _ in series]
     alt = f"Average precision of {len(order)} classes, {weak.data}"
-    return chart(rows, alt, legend, f"AP, %, by class. {tables.result_link(weak)}", at=range(0, 101, 25), beside=30, columns=2)
+    caption = f"Average precision of each class, %, with its 95% interval. {tables.result_link(weak)}"
+    return chart(rows, alt, legend, caption, at=range(0, 101, 25), beside=30, columns=2)

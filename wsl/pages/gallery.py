@@ -79,7 +79,8 @@ def outcome_table(columns: list[Column]) -> Html:
         texts = [f"{counts[o]:,} ({counts[o] / total:.0%})" if counts else NOT_ATTEMPTED for o in OUTCOMES]
         rows.append((html.escape(column.title), [tables.Cell(text, column.source) for text in texts]))
     heads = [[(text, 1, "") for text in ("data", *OUTCOMES)]]
-    caption = "Outcomes of weak supervision, one seed, counted over pairs of image and class."
+    caption = "Outcomes of weak supervision, one seed, counted over pairs of image and class; a share is of all four outcomes "
+    caption += "together, false positives included."
     return tables.table(heads, rows, caption, "outcomes")
 
 

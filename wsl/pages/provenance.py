@@ -11,7 +11,7 @@ import numpy as np
 from wsl.evaluation.evaluate import METRICS, evaluate_table
 from wsl.evaluation.runs import Run, read_run
 from wsl.pages import tables
-from wsl.pages.show import Html
+from wsl.pages.show import Html, machine
 
 SHIPPED = ("manifest.json", "predictions.parquet")  # of recorded runs; what a page links to lies beside it (tools/site.py)
 
@@ -69,18 +69,18 @@ def _section(runs: list[Run]) -> str:
 
 def _card(run: Run, numbers) -> str:
     m = run.manifest
-    data, hardware, software = (m.get(key) or {} for key in ("data", "hardware", "software"))
+    data, software = (m.get(key) or {} for key in ("data", "software"))
     made = {_commit(state) for state in (m.get("training") or {}, m) if "commit" in state}
     digests = {
         "data": data.get("digest"), "trunk": m.get("weights_sha256"), "head": m.get("head_sha256"),
         "table": m.get("predictions_sha256"),
     }  # fmt: skip
     about = {
-        "data": f"{data.get('name')}, {data.get('n_images', '?')} images",
+        "data": f"{run.title}, {data.get('n_images', '?')} test images (on disk in the layout of {data.get('name')})",
         "command": m.get("command", "not recorded"),
         "commit": ", ".join(sorted(made)) or "not recorded",
         "made": f"{m.get('created', 'not recorded')}, study {m.get('study', '?')}, in {_duration(m.get('wall_seconds'))}",
-        "machine": ", ".join(map(str, hardware.values())) or "not recorded",
+        "machine": machine(m.get("hardware")) or "not recorded",
         "software": ", ".join(f"{k} {v}" for k, v in software.items()) or "not recorded",
         "sha256": "; ".join(f"{what} {digest or 'none'}" for what, digest in digests.items()),
     }

@@ -11,7 +11,7 @@ from wsl.findings import claims, results
 from wsl.findings.claims import Evidence, Judged
 from wsl.pages import forest, tables
 from wsl.pages.intervals import chart
-from wsl.pages.show import Html, interval, number
+from wsl.pages.show import Html, interval, machine, number, signed
 from wsl.pages.tables import PAPER, Cell
 
 # Verdict -> (CSS class of its badge, sign): never colour alone.
@@ -26,6 +26,7 @@ BADGES = {
     claims.NOT_ATTEMPTED: ("none", "–"),
 }
 PAPER_TRAINS = {"voc": 5_000, "coco": 80_000}  # training images (Section 5)
+ORIGINS = {"voc-sample": "; from the VOC 2007 test set, our split", "coco-sample": "; from COCO, our split"}  # of the samples
 SIGNS = {True: "✓", False: "✗", None: "?"}
 
 
@@ -75,7 +76,7 @@ def _evidence(several: tuple[Evidence, ...]) -> str:
     order = [e.rule for e in several]
     several = sorted(several, key=lambda e: (not e.decides, order.index(e.rule)))
     for rule, group in itertools.groupby(several, key=lambda e: e.rule):
-        asked = f": holds if it {rule.where()}" if rule.margins() else ""
+        asked = f": holds if it {rule.where()}{rule.also}" if rule.margins() else ""
         parts.append(f"<i>{html.escape(rule.label + asked)}</i>")
         for e in group:
             number = f'<a href="{tables.href(e.run)}" title="{html.escape(e.data)}">{say(e)}</a>'
@@ -90,7 +91,7 @@ def _data(evidence: Evidence) -> str:
 MAIN = {  # the paper's main claims in a few words each, for the first screen
     "C1": "It classifies better than a network that sees each image only as a whole",
     "C8": "It points at the objects, far better than at the center of the image",
-    "C9": "It points as well as a detector that was trained on boxes",
+    "C9": "It points as well as R-CNN*, a detector that was trained on boxes",
     "C14": "It classifies as well as that detector",
 }
 LETTERS = (  # of the paper's Table 2, where they first stand
@@ -108,11 +109,30 @@ def first_screen(judged: list[Judged], columns: claims.Columns, picture: str = "
         '<div class="wsl-first"><div>'
         "<p><b>Claimed.</b> A network that is told only <em>which</em> classes of objects each training image shows learns by "
         "itself <em>where</em> they are, and does about as well as methods that are trained on boxes.</p>"
-        f"<p><b>Found.</b> {tally(judged)} The main ones:</p>{_main(judged)}"
+        f"<p><b>Found.</b> {_answer(judged)}{tally(judged)} {_refuted(judged)}The main ones:</p>{_main(judged)}"
         f"<p><b>How sure.</b> {_sure(columns)}</p>"
         f"<p><small>Letters of the paper's Table 2: {letters}.</small></p>{decisive(judged, MAIN)}"
         f"</div><div>{picture}{basis(columns)}</div></div>"
     )
+
+
+def _answer(judged: list[Judged]) -> str:
+    """The title's question in words, for each data set with photographs: how far J points above the center, and above R-CNN*."""
+    found = {one.claim.id: {e.layout: e for e in one.real} for one in judged if one.claim.id in ("C8", "C9")}
+    words = {True: "yes", None: "only partly", False: "no"}
+    parts = []
+    for layout, e in found.get("C8", {}).items():
+        text = f"On {layout.upper()} {words[e.outcome]}: {signed(e.value)} points of localization mAP against the image center"
+        other = found.get("C9", {}).get(layout)
+        parts.append(text + (f", {signed(other.value)} against R-CNN*." if other else "."))
+    return f"Is localization for free? {' '.join(parts)} " if parts else ""
+
+
+def _refuted(judged: list[Judged]) -> str:
+    """The claims that are not reproduced, by name."""
+    refuted = [one.claim for one in judged if one.verdict == claims.NOT_REPRODUCED]
+    names = [f'<a href="#{claim.id.lower()}">{claim.id}</a>, “{html.escape(claim.short)}”' for claim in refuted]
+    return f"Not reproduced: {'; '.join(names)}. " if names else ""
 
 
 def _main(judged: list[Judged]) -> str:
@@ -128,12 +148,13 @@ def _main(judged: list[Judged]) -> str:
 def _sure(columns: claims.Columns) -> str:
     """How far the numbers can be trusted: intervals, and the size of the samples beside the paper's."""
     shares = [
-        f"{n / PAPER_TRAINS[layout]:.1%} of its training images of {layout.upper()}"
+        f"{n / PAPER_TRAINS[layout]:.1%} of its training images of {layout.upper()} ({n:,} of {PAPER_TRAINS[layout]:,})"
         for layout, several in columns.items()
         for column in several
         if column.source == REAL and (n := results.trained_on(column))
     ]
-    text = "A claim is decided only by the whole of a 95% interval, from resampling the test photographs."
+    text = "A claim is decided only by the whole of a 95% interval, from resampling the test photographs: it is undecided where "
+    text += f"that crosses the <em>margin</em>, the size that its rule asks for, such as {claims.FAR_ABOVE:g} points for “far”."
     return text + (f" The samples are small beside the paper's: {', '.join(shares)}." if shares else "")
 
 
@@ -146,7 +167,8 @@ def basis(columns: claims.Columns) -> Html:
             continue
         train = f"{n:,} training, " if (n := results.trained_on(column)) else ""
         seeds = f"{len(result.runs)} seed{'s' * (len(result.runs) > 1)}"
-        lines.append((html.escape(result.title), f"{train}{result.n_images:,} test photographs; {seeds}"))
+        origin = ORIGINS.get(column.profile, "")
+        lines.append((html.escape(result.title), f"{train}{result.n_images:,} test photographs; {seeds}{origin}"))
         trunks.add(result.run.trunk)
     if trunks:
         network = html.escape(" and ".join(sorted(trunks)))
@@ -198,7 +220,8 @@ def margins() -> list[str]:
         f"COCO) none. In localization {claims.NO_BENEFIT_LOCATION:g}, as its own I is 1.7 above J there.",
         f"*On par*, *comparable* (C9, C14): within {claims.ON_PAR:g} points; the paper's J and L differ by 0.3 in localization.",
         f"*Far above* (C8): more than {claims.FAR_ABOVE:g} points of localization mAP; the paper's J is 23.6 and 22.1 above K.",
-        f"*About x points* (C4, C5): a gain beyond doubt, of {claims.ABOUT[0]:g} to {claims.ABOUT[1]:g} times x.",
+        f"*About x points* (C4, C5): the value between {claims.ABOUT[0]:g} and {claims.ABOUT[1]:g} times x, and the whole "
+        "interval above 0; contradicted if the whole interval lies outside this band, or below 0.",
         "*Falls steeply* (C12): less than half is left; in the paper 27%.",
     ]
 
@@ -227,7 +250,7 @@ def effort_table(recorded: list[Run], here: list[Run]) -> Html:
             group = list(group)
             manifests = [run.manifest for run in group]
             minutes = sum(m.get("wall_seconds") or 0 for m in manifests) / 60
-            machines = sorted({", ".join(str(v) for v in (m.get("hardware") or {}).values()) for m in manifests} - {""})
+            machines = sorted({machine(m.get("hardware")) for m in manifests} - {""})
             texts = (f"{len(manifests)}", f"{minutes:,.0f}", html.escape("; ".join(machines)) or "not recorded")
             rows.append((f"{html.escape(group[0].title)}, {made}", [Cell(text, group[0].source) for text in texts]))
     if not rows:

@@ -100,7 +100,8 @@ def definitions_table(columns: list[Column]) -> Html:
 
 def points_table(columns: list[Column]) -> Html:
     """mAP of weak supervision by mapping of the point and by ranking score."""
-    choices = {(m, r): f"{m}, {'mean' if r == 'score' else 'max'}" for m in MAPPINGS for r in RANKINGS}
+    words = {"centre": "center", "score": "mean"}
+    choices = {(m, r): f"{words.get(m, m)}, {words.get(r, 'max')}" for m in MAPPINGS for r in RANKINGS}
 
     def value(column, system, location, choice):
         mapping, ranking = choice
@@ -124,7 +125,8 @@ def labels_table(columns: list[Column]) -> Html:
     def value(column, system, location, zero):
         return mean_ap(scored(tuple(column.runs(system))), location, zero=zero)
 
-    caption = "mAP, %, by what label 0 counts as; in brackets the difference to dropping it, points. Scenes may have none."
+    caption = "mAP, %, where images whose only objects of a class are difficult or crowds are dropped, count as positive, or as "
+    caption += "negative; in brackets the difference to dropping them, points. No bracket: nothing changes."
     return _table(columns, SYSTEMS, LABELS, value, caption, "labels")
 
 
@@ -152,8 +154,10 @@ def order_sentences(columns: list[Column]) -> list[str]:
             weak, centre = (measures(several, tolerance, n_bootstrap=0).location for several in tables_of)
             gaps[tolerance] = paired_difference(weak, centre).value
         gap = pd.Series(gaps)
-        below = [f"{t:g}" for t in gap.index[gap <= 0]]
-        text = "J stays above K at every finite tolerance" if not below else f"J is not above K at {', '.join(below)} pixels"
+        below = [f"{t:g} pixels ({number(100 * d)} points)" for t, d in gap.items() if d <= 0]
+        text = "J stays above K at every finite tolerance"
+        if below:
+            text = f"J is above K up to {max(gap.index[gap > 0], default=0):g} pixels, and not at {', '.join(below)}"
         sizes = f"at 0 pixels by {number(100 * gap[0.0])} points, at 18 by {number(100 * gap[18.0])}"
         lines.append(f"{tables.link(column)}: {text}; {sizes}.")
     return lines

@@ -23,6 +23,12 @@ def interval(low: float, high: float) -> str:
     return f"{number(low)} to {number(high)}"
 
 
+def machine(hardware: dict | None) -> str:
+    """A manifest's hardware in words: "AMD EPYC, 2 cores, 24 GiB of memory, openvino"."""
+    words = {"cores": "{} cores", "memory_gib": "{} GiB of memory"}
+    return ", ".join(words.get(what, "{}").format(value) for what, value in (hardware or {}).items())
+
+
 class Html(str):
     """HTML that a notebook displays as it is; its plain form is a word, so that a page holds pictures once."""
 

@@ -75,6 +75,11 @@ def heading(column: Column) -> str:
     return html.escape(column.title)
 
 
+def with_runs(columns: list[Column]) -> list[Column]:
+    """The columns that have a run, or all where none has: a table needs no column that is empty from top to bottom."""
+    return [column for column in columns if column.runs()] or columns
+
+
 def tested_on(columns: list[Column]) -> str:
     """ "Tested on: VOC 2007 sample, 1,312 photographs (recorded); profile scenes (no run here).", for captions."""
     parts = []
@@ -128,8 +133,12 @@ def say_trends(column: Column) -> list[str]:
         verdict = "grows" if t.low > 0 else "shrinks" if t.high < 0 else "shows no clear trend"
         lines.append(
             f'{t.title}: <a href="{href(t.result.run)}">{signed(t.value)}</a> with all {t.images:,} images; '
-            f"{signed(t.slope)} points per doubling ({interval(t.low, t.high)}): {verdict}"
+            f"{signed(t.slope)} points in the last doubling ({interval(t.low, t.high)}): {verdict}"
         )
+        if not np.isnan(t.paper):
+            towards = "towards" if (t.paper - t.value) * t.slope > 0 else "away from"
+            said = f"the paper's own is {signed(t.paper)} on VOC"
+            lines[-1] += f"; {said}" + (f", and the difference moves {towards} it" if t.low > 0 or t.high < 0 else "")
     return lines
 
 
@@ -145,14 +154,15 @@ def say_resolution(columns: list[Column], a: str, b: str) -> list[str]:
     return lines
 
 
-def say_near_the_top(column: Column, *systems: str) -> list[str]:
-    """In how many classes each system leaves little to gain."""
+def say_near_the_top(column: Column, *systems: str, above: float = 95.0) -> list[str]:
+    """In how many classes each system leaves little to gain: those with an AP above `above`, %."""
     lines = []
     for system in systems:
         if (result := column.load(system)) is not None:
-            count, ap = reasons.near_the_top(result)
+            count, ap = reasons.near_the_top(result, above / 100)
             name = f'<a href="{href(result.run)}">{METHODS[system]}</a>'
-            lines.append(f"{name}: {count} of {len(ap)} classes lie above 95, the median class at {100 * ap.median():.1f}")
+            median = f"the median class at {100 * ap.median():.1f}"
+            lines.append(f"{name}: {count} of {len(ap)} classes lie above {above:.4g}, {median}")
     return lines
 
 

@@ -72,12 +72,12 @@ def classes(layout: str) -> tuple[str, ...]:
 def forecast(layout: str, n: int, size: int = 384) -> tuple[float, int]:
     """(seconds with two workers on two cores, bytes on disk) that `n` pictures of `size` pixels take.
 
-    The constants are processor seconds and file sizes of sets of 20 and 220 pictures of 384 px and 80 of 768 px,
-    on a server core that other jobs shared: a start of 3 s (two interpreters, first rendering of the drawings), then
-    27 ms a picture and 17 ms more per 384 px squared; disk in blocks of 4 KiB.
+    A start of 3 s (two interpreters, first rendering of the drawings), then 45 ms a picture and 30 ms more per 384 px squared:
+    480 and 460 pictures of 320 px took 19 and 22 s on two cores with AVX2. File sizes are of sets of 20 and 220 pictures
+    of 384 px and 80 of 768 px; disk in blocks of 4 KiB.
     """
     area = (size / 384) ** 2
-    return 3 + n * (0.027 + 0.017 * area) / 2, round(n * (9_000 + 18_500 * area + (6_000 if layout == "voc" else 3_000)))
+    return 3 + n * (0.045 + 0.030 * area) / 2, round(n * (9_000 + 18_500 * area + (6_000 if layout == "voc" else 3_000)))
 
 
 # --------------------------------------------------------------------------------------------------- one scene

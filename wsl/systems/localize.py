@@ -27,7 +27,9 @@ from wsl.systems.predict import Tester, read
 if TYPE_CHECKING:
     import pandas as pd
 
-SHIPPED_HEAD = Path(str(files("wsl.systems") / "heads" / "voc-sample.safetensors"))
+# Heads that come with the library, by the names that --head takes; trained on samples of real photographs.
+SHIPPED = {name: Path(str(files("wsl.systems") / "heads" / f"{name}-sample.safetensors")) for name in ("voc", "coco")}
+SHIPPED_HEAD = SHIPPED["voc"]
 DRAWN = "_localized.png"  # end of the name of a picture with crosses
 PANEL, GAP, TITLE = 420, 12, 30  # pixels of the drawn picture
 YELLOW = "#ffdd33"  # the crosses of Figure 6
@@ -90,8 +92,8 @@ class Localizer:
 
 
 def load_localizer(head: Path | None = None, weights: Path | None = None, convention: str | None = None) -> Localizer:
-    """The shipped head (VOC classes, trained on real photographs), or the one in `head`, with its trunk."""
-    path = Path(head) if head else SHIPPED_HEAD
+    """A shipped head (`head`: voc, which None stands for, or coco) or the one in the file `head`, with its trunk."""
+    path = SHIPPED.get(str(head or "voc")) or Path(head)
     state, about = read_head(path)
     if weights is None and about["trunk"] != "efficientnet_lite0":  # a file from elsewhere must not start a download
         raise StudyError(f"{path}: was trained on trunk {about['trunk']!r}; give that network's weights with --weights FILE")
