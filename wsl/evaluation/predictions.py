@@ -225,7 +225,8 @@ def _convert(column: pa.ChunkedArray, target: pa.DataType, path: Path, name: str
     text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
     if text:
         column = pc.utf8_trim_whitespace(column)
-        column = pc.replace_substring_regex(column, '^"(.*)"$', r"\1")  # quotes behind a blank are left as they are
+        if pc.any(pc.starts_with(column, '"')).as_py():  # behind a blank, quotes are left as they are
+            column = pc.replace_substring_regex(column, '^"(.*)"$', r"\1")
     if target == pa.string():
         return _cast(column, pa.string(), path, name, "text")
     if text:
