@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -42,6 +44,22 @@ def tiny(voc_root, tmp_path):
     path = tmp_path / "mine.csv"
     df.to_csv(path, index=False)
     return dataset, df, path, ["--voc", voc_root, "--year", "2007", "--split", "val"]
+
+
+@pytest.mark.parametrize("located", [True, False])
+def test_a_page_to_send(tiny, tmp_path, capsys, located):
+    """The means as printed, every class with positives, misses in words; whole without a network; no name is taken for HTML."""
+    dataset, df, path, data = tiny
+    path = path.rename(tmp_path / "<b>mine.csv")
+    (df if located else df.assign(x=None, y=None)).to_csv(path, index=False)
+    assert cli.main(["evaluate", *map(str, [path, *data]), "--html", str(tmp_path / "page.html")]) == 0
+    printed, page = capsys.readouterr().out, (tmp_path / "page.html").read_text()
+    mean = printed.splitlines()[-1].split()[2]  # mAP, positives, classification, ...
+    assert f">{mean}</td>" in page and "&lt;b&gt;mine.csv" in page and "<b>mine" not in page
+    assert page.count("<polyline") == 2 * (1 + located) and "the class is not there" in page  # cat and dog
+    assert ("pixels from the object" in page) == ("What localization loses" in page) == located
+    links = re.sub(r'xmlns="http://www.w3.org/2000/svg"', "", page)
+    assert "http" not in links and "<script" not in page and hashlib.sha256(path.read_bytes()).hexdigest() in page
 
 
 def test_json_and_text(tiny, capsys):

@@ -10,8 +10,10 @@ import argparse
 import errno
 import json
 import os
+import shlex
 import sys
 import warnings
+from pathlib import Path
 
 from wsl import __version__
 from wsl.cli import compare as cli_compare
@@ -134,6 +136,7 @@ examples:
     p.add_argument("--also", nargs="+", choices=questions, default=[], metavar="QUESTION", help=told)
     p.add_argument("--pointing-tolerance", type=float, default=15.0, metavar="PX", help="of --also pointing (default: 15)")
     add_form_arguments(p)
+    p.add_argument("--html", metavar="FILE", help="write a page to send as well: charts, curves and the worst misses")
     p.set_defaults(run=run_evaluate)
 
 
@@ -173,6 +176,19 @@ def run_evaluate(args: argparse.Namespace) -> int:
         for name, one in also.items():
             extra = f", tolerance {args.pointing_tolerance:g} px in a straight line" if name == "pointing" else ""
             print(f"\n{name}{extra}\n\n{more.to_text(one, form)}")
+    if args.html:  # last: where it cannot be written, the numbers are there
+        from wsl.files import sha256
+        from wsl.pages.evaluation import write_page
+
+        file = Path(args.pred)
+        about = {
+            "Command": shlex.join(["wsl", *sys.argv[1:]]),
+            "Table of predictions": f"sha256 {sha256(file)}" if file.is_file() else "read from a pipe",
+            "Data set": f"{dataset.name}, annotations {dataset.digest()}",
+            "Definition of average precision": args.rule,
+            "Version": f"wsl {__version__}",
+        }
+        write_page(args.html, frame, scored, args.tolerance, f"{file.name} on {dataset.name}", about)
     return 0
 
 
