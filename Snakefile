@@ -336,6 +336,7 @@ rule book:
         "_config.yml",
         [p for p in glob("book/**/*.*", recursive=True) if not re.search(r"executed|__pycache__", p) and Path(p).is_file()],
         glob("tools/*.py"),
+        "wsl/api.py",  # of which the page of the Python interface is made
     output:
         "_build/html/index.html",
     benchmark:
