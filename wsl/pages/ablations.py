@@ -94,7 +94,7 @@ def image_curve(column: Column) -> pd.DataFrame:
     """percent, classification, ..., location_high (0..1) by share of training images, on the seeds that all parts have."""
     parts = {percent: f"{REFERENCE}@n{percent}" for percent in PERCENTS} | {100: REFERENCE}
     parts = {percent: system for percent, system in parts.items() if column.runs(system)}
-    loaded = column.load_pair(*parts.values()) if parts else None
+    loaded = column.load_pair(*parts.values()) if len(parts) > 1 else None  # a curve has two points at least
     rows = []
     for percent, result in zip(parts, loaded or (), strict=loaded is not None):
         if result.location is None:
