@@ -53,6 +53,8 @@ def test_ablations_compare_the_seeds_in_common(root):
     assert "train_s1@n5" not in html  # two changes: not an ablation of one
     curve = ablations.image_curve(column)
     assert curve["percent"].to_list() == [5, 100] and (curve["location"] <= curve["classification"]).all()
+    make_run(root / "results", "whole-only", "weak_sup")
+    assert ablations.image_curve(columns(root, "whole-only")[0]).empty
     svg = figures.as_html(figures.image_curve({"sample": curve}), "alt")
     assert "training images used" in svg
     assert "J − K" in ablations.trunk_table([(root / "results", "voc-sample")])
