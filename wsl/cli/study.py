@@ -180,57 +180,45 @@ def run_run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _besides_command(subparsers, name: str, **texts: str) -> None:
+    """A command for what the pass of `wsl predict` serves besides tables: its option of the same name, alone."""
+
+    def run(args: argparse.Namespace) -> int:
+        from wsl.systems.study import predict_systems
+
+        predict_systems(profile_of(args), [], args.runs, **{name: args.seed})
+        return 0
+
+    _add_seed(_profile_command(subparsers, name, run, **texts))
+
+
 def add_evolve(subparsers) -> None:
-    p = _profile_command(
-        subparsers, "evolve", run_evolve,
+    _besides_command(
+        subparsers, "evolve",
         help="score maps and measures after each epoch of a recorded training (Figure 1)",
         description="From the heads that `wsl train PROFILE weak_sup` kept after each epoch: measures on the evaluation images\n"
         "after each epoch, the epoch of discovery of each object, and score maps of a few pictures.",
-    )
-    _add_seed(p)
-
-
-def run_evolve(args: argparse.Namespace) -> int:
-    from wsl.systems.study import predict_systems
-
-    predict_systems(profile_of(args), [], args.runs, evolve=args.seed)
-    return 0
+    )  # fmt: skip
 
 
 def add_extent(subparsers) -> None:
-    p = _profile_command(
-        subparsers, "extent", run_extent,
+    _besides_command(
+        subparsers, "extent",
         help="detection AP of boxes found from weak_sup's score maps (Section 6)",
         description="Aggregate the score maps of a trained weak_sup inside selective-search proposals, and write the detection\n"
         "AP of each class at IoU 0.05 to 0.95 to extent.csv in the run's folder.",
         epilog="example:\n  wsl extent scenes --seed 0",
-    )
-    _add_seed(p)
-
-
-def run_extent(args: argparse.Namespace) -> int:
-    from wsl.systems.study import predict_systems
-
-    predict_systems(profile_of(args), [], args.runs, extent=args.seed)
-    return 0
+    )  # fmt: skip
 
 
 def add_views(subparsers) -> None:
-    p = _profile_command(
-        subparsers, "views", run_views,
+    _besides_command(
+        subparsers, "views",
         help="boxes, addresses and small score maps of the evaluation images, for the book's browser",
         description="From a trained weak_sup, write what the book's per-image browser and Figure 6 show to pictures.parquet and\n"
         "views.parquet in the run's folder: numbers only, no photograph.",
         epilog="example:\n  wsl views coco-sample --seed 0 --coco-root ~/coco",
-    )
-    _add_seed(p)
-
-
-def run_views(args: argparse.Namespace) -> int:
-    from wsl.systems.study import predict_systems
-
-    predict_systems(profile_of(args), [], args.runs, views=args.seed)
-    return 0
+    )  # fmt: skip
 
 
 def add_record(subparsers) -> None:

@@ -47,7 +47,7 @@ def location_average_precision(
         )
     if definition not in DEFINITIONS:
         raise StudyError(f"definition of average precision {definition!r} is unknown; expected one of {', '.join(DEFINITIONS)}")
-    order = _ranking(scores, labels)
+    order = ranking(scores, labels)
     positive = labels[order] > 0
     n_positive = np.count_nonzero(positive)
     if n_positive == 0:
@@ -68,7 +68,7 @@ def location_average_precision(
     return float(np.mean(np.append(envelope, 0.0)[first]))
 
 
-def _ranking(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def ranking(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Indices of the images that count (label not 0), best score first, ties in the order given."""
     if np.isnan(scores).any():
         raise StudyError("scores hold NaN; a score must be a number (-inf: missing, ranked last)")
@@ -155,7 +155,7 @@ class Ranked(NamedTuple):
     def of(cls, scores, labels, hits) -> Ranked:
         from scipy.sparse import csr_matrix
 
-        order = _ranking(scores, labels)
+        order = ranking(scores, labels)
         positive = labels[order] > 0
         gap = np.cumsum(positive) - positive  # number of positives ranked before
         kept = gap < np.count_nonzero(positive)

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from wsl.evaluation.evaluate import MEAN, METRICS, Scored
+from wsl.evaluation.metrics import ranking
 from wsl.files import whole_file
 from wsl.pages.compare import PAGE
 from wsl.pages.intervals import DOT, Mark, Row, chart
@@ -86,7 +87,7 @@ def _curves(scored: Scored, tolerance: float, metrics: list[str]) -> Html:
     """Precision over recall at each positive of each class, one small chart a class."""
     hits, charts = scored.hits(tolerance), []
     for k, name in enumerate(scored.classes):
-        order = _ranking(scored, k)
+        order = ranking(scored.scores[:, k], scored.labels[:, k])
         positive = scored.labels[order, k] > 0
         if not positive.any():
             continue
@@ -106,16 +107,11 @@ def _curves(scored: Scored, tolerance: float, metrics: list[str]) -> Html:
     return Html(f'<p>Recall to the right, precision upwards, both from 0 to 1.</p><div class="curves">{"".join(charts)}</div>')
 
 
-def _ranking(scored: Scored, k: int) -> np.ndarray:
-    kept = np.flatnonzero(scored.labels[:, k] != 0)
-    return kept[np.argsort(-scored.scores[kept, k], kind="stable")]
-
-
 def _misses(scored: Scored, tolerance: float) -> Html:
     """What costs most: absent classes, and points beside the object, that are ranked before the most positives."""
     hits, found = scored.hits(tolerance), []
     for k, name in enumerate(scored.classes):
-        order = _ranking(scored, k)
+        order = ranking(scored.scores[:, k], scored.labels[:, k])
         positive = scored.labels[order, k] > 0
         right = positive if hits is None else positive & hits[order, k]
         behind = right[::-1].cumsum()[::-1]  # right ones at this rank or after it
