@@ -7,7 +7,7 @@ import tempfile
 import nbformat
 import pytest
 
-from tools.notebook import check_parameters, gate, main, parse_parameters, problems, run, yaml_text
+from tools.notebook import _without_absent, check_parameters, gate, main, parse_parameters, problems, run, yaml_text
 from wsl.errors import StudyError
 
 PARAMETERS = 'profile = "scenes"  # which data\ncount: int = 3  # how many'
@@ -32,6 +32,8 @@ def test_run_twice_gives_the_same_bytes(tmp_path, monkeypatch):
         tmp_path / "a.ipynb",
         PARAMETERS,
         "import sys\nprint('warned', file=sys.stderr)\nprint(profile, count)\nobject()",
+        "from wsl.pages.show import Absent\nAbsent('No run is here.')",
+        "print('never shown')",
     )
     target = tmp_path / "out" / "a.ipynb"
     run(source, target, {"profile": "voc", "count": 5})
@@ -40,12 +42,23 @@ def test_run_twice_gives_the_same_bytes(tmp_path, monkeypatch):
     assert target.read_bytes() == first
     gate(target)
     notebook = nbformat.read(target, as_version=4)
-    given, shown, last = notebook.cells[1], notebook.cells[2], notebook.cells[-1]
+    _, given, shown, absent, last = notebook.cells
     assert "remove-cell" in given.metadata["tags"] and "remove-cell" in notebook.cells[0].metadata["tags"]
     assert shown.outputs[0].text == "voc 5\n", "the value given wins over the default, and stderr is left out"
     assert shown.outputs[1].data["text/plain"] == "<object>"
+    assert "remove-input" in absent.metadata["tags"] and absent.outputs[0].data["text/markdown"] == "No run is here."
     assert "-p profile voc -p count 5" in last.source
     assert [path.name for path in target.parent.iterdir()] == ["a.ipynb"]
+
+
+def test_what_is_absent_takes_the_rest_of_its_section_along():
+    def code(source, **metadata):
+        return nbformat.v4.new_code_cell(source, outputs=[nbformat.v4.new_output("display_data", metadata=metadata)])
+
+    text = nbformat.v4.new_markdown_cell
+    cells = [text("# Page"), text("## Rule\n\n## Examples"), code("notice", absent=True), code("gone"), text("gone, too"),
+             text("### gone"), text("## Counts"), code("kept")]  # fmt: skip
+    assert [cell.source[-8:] for cell in _without_absent(cells)] == ["# Page", "Examples", "notice", "## Counts", "kept"]
 
 
 def test_failing_cell_is_named_and_leaves_nothing_whole(tmp_path, monkeypatch, capsys):

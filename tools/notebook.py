@@ -212,8 +212,25 @@ def clean(notebook: nbformat.NotebookNode, source: Path, target: Path, parameter
             cell.outputs = [_steady(o) for o in cell.outputs if o.get("name") != "stderr"]
         else:
             cell.metadata.pop("papermill", None)
-    notebook.cells.append(_rerun_line(source, target, parameters))
+    notebook.cells = [*_without_absent(notebook.cells), _rerun_line(source, target, parameters)]
     return left_out
+
+
+def _without_absent(cells: list) -> list:
+    """The cells; where one says that nothing is there (`wsl.pages.show.Absent`), without its code and the rest of its section."""
+    kept, level, over = [], 1, 0  # levels of the last heading, and of the section that is over (0: none)
+    for cell in cells:
+        if cell.cell_type == "markdown" and (heading := re.match(r"#+", cell.source)):
+            if len(heading[0]) <= over:
+                over = 0
+            level = len(re.findall(r"^(#+) ", cell.source, re.M)[-1])
+        if over:
+            continue
+        if any(output.get("metadata", {}).get("absent") for output in cell.get("outputs", [])):
+            cell.metadata["tags"] = [*cell.metadata.get("tags", []), "remove-input"]
+            over = level
+        kept.append(cell)
+    return kept
 
 
 def _steady(output: nbformat.NotebookNode) -> nbformat.NotebookNode:

@@ -41,15 +41,16 @@
     return new XMLSerializer().serializeToString(copy);
   }
 
-  function offer(place, what, name, make, type) {
-    const line = document.createElement("p"), button = document.createElement("button");
+  function offer(place, what, name, make, type, label = what) {
+    const there = place.nextElementSibling?.matches(".wsl-save") && place.nextElementSibling;   // of the panel before
+    const line = there || document.createElement("p"), button = document.createElement("button");
     line.className = "wsl-save";
     button.type = "button";
-    button.textContent = what;
+    button.textContent = label;
     button.setAttribute("aria-label", `Save ${name} as ${what}`);
     button.addEventListener("click", () => save(`${name}.${what.toLowerCase()}`, type, make()));
     line.append(button);
-    place.after(line);
+    if (!there) place.after(line);
   }
   document.addEventListener("DOMContentLoaded", () => {
     const page = location.pathname.split("/").pop().replace(/\.html$/, "") || "index", count = {table: 0, figure: 0};
@@ -60,7 +61,8 @@
     for (const figure of document.querySelectorAll(".bd-article figure.wsl-figure")) {
       const charts = [...figure.querySelectorAll("svg[role]")], name = charts.length && named(figure, "figure");   // its panels
       charts.forEach((chart, k) => {
-        offer(figure, "SVG", charts.length > 1 ? `${name}-${k + 1}` : name, () => svg(chart), "image/svg+xml");
+        const [own, label] = charts.length > 1 ? [`${name}-${k + 1}`, `SVG ${k + 1}`] : [name, "SVG"];
+        offer(figure, "SVG", own, () => svg(chart), "image/svg+xml", label);
       });
     }
   });

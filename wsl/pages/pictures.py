@@ -161,15 +161,16 @@ def _labels(points, full: int, unit: float) -> list[str]:
     return out
 
 
-def gallery(cards, columns: int = 3) -> Html:
-    """Cards (html, caption) side by side, `columns` a row at most, fewer on a narrow screen."""
+def gallery(cards, columns: int = 3, caption: str = "") -> Html:
+    """Cards (html, words) side by side, `columns` a row at most, fewer on a narrow screen; one figure where it has a caption."""
     if not cards:
         return Html("<p>No picture to show.</p>")
     size = f"minmax(min(100%,max({90 // columns}%,11rem)),1fr)"
     style = f"display:grid;grid-template-columns:repeat(auto-fill,{size});gap:.8rem;align-items:start"
     note = "font-size:.85em;line-height:1.3;padding-top:.2rem"
-    items = "".join(f'<div>{body}<div style="{note}">{caption}</div></div>' for body, caption in cards)
-    return Html(f'<div class="wsl-gallery" style="{style}">{items}</div>')
+    items = "".join(f'<div>{body}<div style="{note}">{words}</div></div>' for body, words in cards)
+    body = f'<div class="wsl-gallery" style="{style}">{items}</div>'
+    return Html(f"<figure>{body}{_caption(caption)}</figure>" if caption else body)
 
 
 def grid(columns, row_labels, caption: str = "") -> Html:
@@ -180,7 +181,7 @@ def grid(columns, row_labels, caption: str = "") -> Html:
     cells = ["<div></div>"]
     cells += [f'<div style="text-align:center">{html.escape(title)}</div>' for title, _ in columns]
     for row, label in enumerate(row_labels):
-        cells.append(f'<div style="align-self:center">{html.escape(label)}</div>')
+        cells.append(f'<div style="align-self:center;white-space:nowrap">{html.escape(label)}</div>')
         cells += [img(*entries[row], width=240) for _, entries in columns]
     template = f"grid-template-columns:4.5em repeat({len(columns)},minmax(5.5rem,1fr))"
     style = f"display:grid;{template};gap:.3rem;overflow-x:auto;font-size:.85em;align-items:start"

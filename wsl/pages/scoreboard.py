@@ -32,7 +32,9 @@ SIGNS = {True: "✓", False: "✗", None: "?"}
 
 def scoreboard(judged: list[Judged]) -> Html:
     """The landing page's table: claim, the paper's words and numbers, evidence, verdict."""
-    texts = (("the paper's claim", PAPER), ("photographs", REAL), ("scenes (generated)", GENERATED), ("verdict", ""))
+    texts = [("the paper's claim", PAPER), ("photographs", REAL), ("scenes (generated)", GENERATED), ("verdict", "")]
+    if not (scenes := any(one.scenes for one in judged)):  # no column that is empty from top to bottom
+        del texts[2]
     rows = []
     for one in judged:
         claim = one.claim
@@ -42,7 +44,7 @@ def scoreboard(judged: list[Judged]) -> Html:
             f"{title}<br><small>{quote}{html.escape(claim.cells)}</small>",
             [
                 Cell(_evidence(one.real), REAL, left=True),
-                Cell(_evidence(one.scenes), GENERATED, left=True),
+                *([Cell(_evidence(one.scenes), GENERATED, left=True)] if scenes else []),
                 Cell(badge(one.verdict) + (f"<br><small>{html.escape(one.why)}</small>" if one.why else ""), left=True),
             ],
         ))  # fmt: skip

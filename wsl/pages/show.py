@@ -46,6 +46,13 @@ class Text(str):
         return str(self)
 
 
+class Absent(Text):
+    """Says that nothing is there to show: what follows in its section is left off the page (`tools.notebook.clean`)."""
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
+        return {"text/markdown": str(self), "text/plain": str(self)}, {"absent": True}
+
+
 def bullets(lines, head: str = "") -> Text:
     """Lines as a Markdown list below an optional head; `NOT_ATTEMPTED` where there is none."""
     body = "\n".join(f"- {line}" for line in lines) or NOT_ATTEMPTED
