@@ -121,7 +121,7 @@ def test_ratios_and_bars(tmp_path):
     assert judged.loc["torch eager", "reached"] is False and judged.loc["torchcam", "reached"] is True
     assert judged.loc["window by window", "reached"] is None and "grad-cam" not in judged.index
     html = as_html(speed.sides_table(rows), "caption", "name")
-    assert "2.1 s (2.1 s to 2.1 s, 3 runs)" in html and "860 MiB" in html and "&lt;note&gt;" in html
+    assert "2.1 s<br><small>2.1 s to 2.1 s, 3 runs</small>" in html and "860 MiB" in html and "&lt;note&gt;" in html
     assert "missed" in as_html(speed.bars_table(rows), "caption", "name")
     (sentence,) = speed.machines(rows)
     assert "AVX2" in sentence and "load 0.1 before" in sentence
@@ -135,6 +135,8 @@ def test_growth_is_read_from_its_ends(tmp_path):
     assert np.allclose([g["first"], g["last"], g["mib"]], [0.002, 0.004, 0.1])
     assert g["coco_seconds"] == pytest.approx(7 + 121_000 * 0.004) and g["coco_mib"] == pytest.approx(750 + 12_100)
     assert "one more image takes 2 ms at 500, 4 ms at 2,000" in speed.say_growth(rows)[0]
+    rows = table(tmp_path / "b.csv", *(("growth with classes", "", n, s, 700) for n, s in ((20, 3.0), (40, 4.0), (80, 3.5))))
+    assert "takes 50 ms at 20, no time that could be measured at 80" in speed.say_growth(rows)[0]
 
 
 @pytest.mark.parametrize(

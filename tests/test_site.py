@@ -70,6 +70,7 @@ def test_good_site_passes(tmp_path, capsys, without_browser):
         ('<p style="background: url(https://a.test/x.png)">', "no style loads from the network"),
         ("<pre>Traceback (most recent call last):\n  boom</pre>", "the page shows no traceback"),
         ("<table><tr><td>0.4 (-1.2 to 2)</td><td>−3</td></tr></table>", "have true minus signs (0.4 (-1.2 to 2))"),
+        ("<div>scores -18 to 2</div><code>sort -1</code>", "have true minus signs (scores -18 to 2)"),
         ('<div class="output traceback">NameError</div>', "the page shows no traceback"),
     ],
 )

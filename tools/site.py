@@ -174,11 +174,13 @@ class Page:
     anchors: set[str]  # every id and name
     styles: list[str]  # style sheets written in the page
     traceback: bool
-    hyphens: list[str]  # cells of tables and texts of charts whose number has a hyphen for a minus sign
+    hyphens: list[str]  # texts with a number that has a hyphen for a minus sign
 
 
 LOADED_LINKS = ("stylesheet", "icon", "preload", "modulepreload", "manifest", "preconnect", "dns-prefetch")
 LOADED = ", ".join(["[src]", "object[data]", "image[href]", *(f"link[rel~={kind}][href]" for kind in LOADED_LINKS)])
+HYPHEN = re.compile(r"(?<!\S)\(?-\d")
+VERBATIM = re.compile("code|pre|script|style")  # elements whose text is not prose
 CSS_ADDRESS = re.compile(r"""(?:url\(\s*|@import\s+)["']?([^"')\s;]+)""")
 
 
@@ -190,7 +192,7 @@ def read_page(path: Path) -> Page:
         resources=[tag.get("src") or tag.get("href") or tag["data"] for tag in soup.select(LOADED)],
         anchors={tag[key] for key in ("id", "name") for tag in soup.select(f"[{key}]")},
         styles=[tag.string or "" for tag in soup.select("style")] + [tag["style"] for tag in soup.select("[style]")],
-        hyphens=[tag.get_text() for tag in soup.select("td, figure text") if re.search(r"(?<!\S)\(?-\d", tag.get_text())],
+        hyphens=[text for text in soup.find_all(string=HYPHEN) if not text.find_parent(VERBATIM)],
         traceback=bool(soup.select(".traceback")) or "Traceback (most recent call last)" in soup.get_text(),
     )
 
@@ -252,7 +254,7 @@ def _check_file(report: Report, site: Path, path: Path, read: dict[Path, Page]) 
     outside = [address for address in page.resources if is_external(address)]
     report(not outside, name, "the page loads nothing from the network", ", ".join(outside))
     _check_styles(report, name, page.styles)
-    report(not page.hyphens, name, "numbers in tables and charts have true minus signs", "; ".join(page.hyphens))
+    report(not page.hyphens, name, "numbers have true minus signs", "; ".join(page.hyphens))
     size, most = path.stat().st_size / 1e6, 1 if name == Path("index.html") else 2
     report(size <= most, name, f"the page has at most {most} MB", f"{size:.1f} MB")
     broken = [link for link in page.links + page.resources if not _resolves(link, path, read)]

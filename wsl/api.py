@@ -1,4 +1,4 @@
-"""The measure in Python: five functions, exported from `wsl`.
+"""The Python interface of the measures: five functions, exported from `wsl`.
 
     >>> import json, tempfile, wsl
     >>> from pathlib import Path

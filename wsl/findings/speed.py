@@ -107,8 +107,8 @@ def _digits(value: float) -> str:
 
 
 def times(ratio: float) -> str:
-    """ "4.7x"."""
-    return "" if np.isnan(ratio) else f"{_digits(ratio)}x"
+    """ "4.7×"."""
+    return "" if np.isnan(ratio) else f"{_digits(ratio)}×"
 
 
 def sides_table(rows: pd.DataFrame) -> pd.DataFrame:
@@ -120,7 +120,7 @@ def sides_table(rows: pd.DataFrame) -> pd.DataFrame:
             took += f" ({low} to {high}, {row['runs']} runs)" if row["runs"] > 1 else " (1 run)"
         memory = "" if np.isnan(row["memory_mib"]) else f"{row['memory_mib']:,.0f} MiB"
         lines.append((row["measure"], row["side"], took, times(row["ratio"]), memory, row["note"]))
-    return pd.DataFrame(lines, columns=["measure", "side", "time", "times ours", "peak memory", "note"])
+    return pd.DataFrame(lines, columns=["measurement", "implementation", "time", "times ours", "peak memory", "note"])
 
 
 def bars_table(rows: pd.DataFrame) -> pd.DataFrame:
@@ -130,7 +130,7 @@ def bars_table(rows: pd.DataFrame) -> pd.DataFrame:
         (row["measure"], row["against"], times(row["least"]), times(row["ratio"]), words[row["reached"]])
         for _, row in judge(rows).iterrows()
     ]
-    return pd.DataFrame(lines, columns=["measure", "against", "at least", "found", "verdict"])
+    return pd.DataFrame(lines, columns=["measurement", "against", "at least", "found", "verdict"])
 
 
 def say_growth(rows: pd.DataFrame) -> list[str]:
@@ -138,7 +138,8 @@ def say_growth(rows: pd.DataFrame) -> list[str]:
     lines = []
     for measure, g in growth(rows).iterrows():
         unit = {"growth with images": "image", "growth with classes": "class"}.get(measure, "megapixel of input")
-        line = f"{measure}: one more {unit} takes {duration(g['first'])} at {g['smallest']:,.4g}, {duration(g['last'])} at "
+        first, last = (duration(g[end]) if g[end] > 0 else "no time that could be measured" for end in ("first", "last"))
+        line = f"{measure}: one more {unit} takes {first} at {g['smallest']:,.4g}, {last} at "
         line += f"{g['largest']:,.4g}, and {_digits(g['mib'])} MiB of memory"
         if unit == "image":
             line += f"; at that rate {COCO:,} images take {duration(g['coco_seconds'])} and {g['coco_mib'] / 1024:.1f} GiB"
