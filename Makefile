@@ -112,10 +112,10 @@ $(INSTALLED): pyproject.toml constraints.txt
 	  { echo error: $(call quoted,$(PYTHON)) "has no working 'venv' module (on Debian or Ubuntu: apt install python3-venv)" >&2; exit 2; }
 	@echo "Installing the environment into $(VENV) (about 7 GB, once; some minutes)"
 	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[train,book,test]'
+	-$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt --no-deps grad-cam ttach
 	@touch $@
 
 # Without these, `make bench` says of each that it is not available.
 $(COMPARED): $(INSTALLED)
 	-$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[train,book,test,bench]'
-	-$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt --no-deps grad-cam ttach
 	@touch $@

@@ -18,7 +18,7 @@ from wsl.systems import progress
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = len(list((ROOT / "notebooks").glob("*.ipynb")))
-WITHOUT_RUNS = ("method", "photographs", "since", "table3")  # pages that show no runs
+WITHOUT_RUNS = ("adapters", "method", "photographs", "since", "table3")  # pages that show no runs
 TINY = """
 generate = { train = 8, val = 4, seed = 0, size = 128 }
 year = "scenes"
