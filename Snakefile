@@ -305,7 +305,7 @@ rule notebook:
         lambda w: ALL_RUNS if w.page in OF_RUNS else [],
         COMPUTING,
         code("evaluation", "findings", "pages"),
-        "tools/notebook.py",
+        glob("tools/notebook.py"),
         glob("results/**/*.*", recursive=True),
     output:
         "book/executed/{page}.ipynb",
