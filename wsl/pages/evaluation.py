@@ -70,9 +70,11 @@ def _printed(dataset: Dataset, settings: Settings) -> list[tuple[str, list[Cell]
 
 
 def _recorded(dataset: Dataset, settings: Settings, root: Path) -> list[tuple[str, list[Cell]]]:
-    """This study's recorded systems on these images, evaluated as the table is: means over seeds."""
+    """This study's recorded systems on these images, evaluated as the table is: means over seeds; none with changed settings."""
     rows = []
     for (system, trunk), runs in runs_on(root, dataset.digest()).items():
+        if "@" in system:
+            continue
         seeds = {run.seed: from_table(read_run(run.folder)[0], source=str(run.folder)) for run in runs}
         found = measures(seeds, settings.tolerance, settings.rule, settings.resamples, settings.seed, kept_bootstrap)
         cells = [Cell(_percent(*(getattr(one, end) for end in ("value", "low", "high"))) if one else "–") for one in found]
