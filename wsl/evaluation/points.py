@@ -219,7 +219,7 @@ def _of_labels(content: dict, path: Path) -> Iterator[tuple]:
     for stem, found in content["labels"].items():
         for one in found or []:
             label = one["label"]
-            yield stem, classes[label] if isinstance(label, int) else label, one["confidence"], one["bounding_box"]
+            yield stem, classes[label] if isinstance(label, int) and label >= 0 else label, one["confidence"], one["bounding_box"]
 
 
 def _of_samples(content: dict, path: Path) -> Iterator[tuple]:
