@@ -307,7 +307,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.site", description="Build, check or print the site.")
     commands = parser.add_subparsers(dest="command", required=True)
     one = commands.add_parser("build", help="build _build/html")
-    one.add_argument("--so-far", action="store_true", help="a page whose notebook was not executed yet says that it is being made")
+    one.add_argument("--so-far", action="store_true", help="a page not executed yet says that it is being made")
     one = commands.add_parser("check", help="prove that the built site opens offline and is whole")
     one.add_argument("site", type=Path, nargs="?", default=SITE)
     one.add_argument("--toc", type=Path, default=Path("book/_toc.yml"), help="the pages that must be there")
