@@ -229,15 +229,16 @@ def margins() -> list[str]:
 
 
 def verdict_table(judged: list[Judged]) -> Html:
-    """Claim, number that decided, verdict: the scoreboard without quotes."""
+    """Claim, number that decided, verdict with its reason: the scoreboard without quotes."""
     rows = []
     for one in judged:
         shown = one.real or one.scenes
         source = REAL if one.real else GENERATED if one.scenes else ""
         lines = [f'{_data(e)}, {html.escape(e.label)}: <a href="{tables.href(e.run)}">{say(e)}</a>' for e in shown]
+        lines += [html.escape(one.why)] if one.why else []
         rows.append((
             f'{one.claim.id} <a href="{one.claim.page}">{html.escape(one.claim.short)}</a>',
-            [Cell(f"<small>{'<br>'.join(lines) or html.escape(one.why)}</small>", source, left=True),
+            [Cell(f"<small>{'<br>'.join(lines)}</small>", source, left=True),
              Cell(badge(one.verdict), left=True)],
         ))  # fmt: skip
     heads = [[("claim", 1, ""), ("evidence", 1, ""), ("verdict", 1, "")]]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 STAGES = {
     "data": "scenes", "features": "features", "proposals": "proposals", "train": "heads", "predict": "predictions",
-    "pages": "pages", "site": "site",
+    "landing": "landing page", "pages": "pages", "site": "site",
 }  # fmt: skip
 
 
