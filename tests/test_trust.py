@@ -153,5 +153,8 @@ def test_a_second_training_of_a_head_waits(tmp_path, capsys):
 def test_nothing_is_sent_to_the_internet(tmp_path):
     words = [sys.executable, "-m", "wsl.cli", "localize", str(PHOTOGRAPHS["chelsea"].path), "--out", str(tmp_path)]
     assert network.sockets(words, REPOSITORY, tmp_path / "log") == []
+    network.small_book(tmp_path, REPOSITORY)
+    (tmp_path / "tools").symlink_to(REPOSITORY / "tools")
+    assert network.sockets([sys.executable, "-m", "tools.site", "build"], tmp_path, tmp_path / "log") == []
     probe = "import socket; socket.socket().connect_ex(('127.0.0.1', 9))"  # the trace sees one
     assert network.sockets([sys.executable, "-c", probe], tmp_path, tmp_path / "log")

@@ -12,6 +12,7 @@ from wsl.cli.arguments import (
     check_measure_arguments,
     form_of,
     load_dataset,
+    output,
     warn,
 )
 from wsl.errors import StudyError
@@ -39,7 +40,7 @@ examples:
     p.add_argument("--bootstrap", type=int, default=1000, metavar="N", help="resamples of images (default: 1000; 0: none)")
     p.add_argument("--seed", type=int, default=0, metavar="S", help="seed of the resamples (default: 0)")
     add_form_arguments(p)
-    p.add_argument("--html", metavar="FILE", help="write a page with the tables as well")
+    p.add_argument("--html", type=output(".html", ".htm"), metavar="FILE", help="write a page with the tables as well")
     p.set_defaults(run=run_compare)
 
 

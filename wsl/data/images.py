@@ -61,6 +61,8 @@ def _read(path: Path, size: tuple[int, int] | None, longest: int | None) -> tupl
     """The pixels, perhaps reduced, and the (width, height) of the whole picture as it is seen."""
     try:
         with _open(path) as picture:
+            if picture.format == "EPS":  # a program, for which Pillow would start Ghostscript
+                raise StudyError(f"{path}: a drawing in the format EPS; export it as PNG")
             stored = picture.size
             if longest and max(stored) >= 2 * longest:
                 picture.draft("RGB", (longest, longest) if stored[0] == stored[1] else extent_on_canvas(stored, longest))
