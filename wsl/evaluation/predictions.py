@@ -160,7 +160,10 @@ def _read_csv(data: bytes, wanted: tuple[str, ...], source: Path | str) -> pa.Ta
     columns = [*cells[separator]]
     for position, name in enumerate(columns):  # the columns that are not wanted may be called as they like
         columns[position] = next((key for key in wanted if names.get(key) == name), f"unused {position}")
-    row = next(csv.reader(first, delimiter=separator), [])
+    try:
+        row = next(csv.reader(first, delimiter=separator), [])
+    except csv.Error as error:
+        raise StudyError(f"{source}: line 2 cannot be read ({error}); write it again") from None
     if len(row) == len(columns) + 1:
         if not row[-1].strip():
             columns.append("unused")  # a separator at the end
