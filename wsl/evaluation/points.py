@@ -12,6 +12,7 @@ Boxes: a COCO results file, or FiftyOne's labels.json (`FiftyOneImageDetectionDa
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -154,7 +155,9 @@ def _array(content, key: str | int, path: Path) -> np.ndarray:
             packed = content.zip.NameToInfo
             size = packed.get(f"{key}.npy", packed.get(key)).file_size
         else:
-            size = content.nbytes // len(content) if isinstance(key, int) else content[key].nbytes
+            array = content if isinstance(key, int) else content[key]
+            size = array.nbytes // array.shape[0] if isinstance(key, int) else array.nbytes
+            size = max(size, array.dtype.itemsize * math.prod(getattr(array, "chunks", (0,))))  # Zarr unpacks whole chunks
         if size > MOST_BYTES:
             raise StudyError(f"{path}: {key} has {size:,} bytes; at most {MOST_BYTES:,} are read at once: keep an array an image")
         return np.asarray(content[key])
