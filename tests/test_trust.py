@@ -18,6 +18,7 @@ from hostile.inputs import AREAS, held
 from wsl import files
 from wsl.cli.arguments import shown
 from wsl.cli.main import main
+from wsl.data.images import read_image
 from wsl.data.photographs import PHOTOGRAPHS
 from wsl.errors import StudyError
 from wsl.evaluation import views
@@ -116,6 +117,12 @@ def test_a_byte_that_changed_is_seen():
 
 
 # ---- what is read
+
+
+def test_a_link_that_leads_to_itself_is_one_bad_picture(tmp_path):
+    (tmp_path / "loop.jpg").symlink_to("loop.jpg")
+    with pytest.raises(StudyError, match="loop.jpg: cannot be read .Too many levels"):
+        read_image(tmp_path / "loop.jpg")
 
 
 def test_tables_of_views_that_are_spoilt_are_refused_by_name(tmp_path):
