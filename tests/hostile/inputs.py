@@ -339,9 +339,9 @@ def bombs(folder: Path, draw: random.Random) -> Iterator[Trial]:
     path, table = _write_coco(folder), folder / "mine.csv"
     table.write_text("image,class,score,x,y\n1,cat,1,5,5\n2,cat,0,5,5\n")
     for pack, name in ((gzip, "gz"), (bz2, "bz2"), (lzma, "xz")):
-        for what in ("{},", "0123456789,"):  # 2 GiB, in 512 parts
+        for what in ("{},", "0123456789,"):  # 2 GiB, in 4,096 parts
             packed = folder / f"bomb.{name}"
-            packed.write_bytes(512 * pack.compress(what.encode() * (2**22 // len(what))))
+            packed.write_bytes(4096 * pack.compress(what.encode() * (2**19 // len(what))))
             yield Trial(f"2 GiB of {what!r} as {name}", ["evaluate", str(table), "--coco", str(packed)])
     packed.write_bytes(8 * gzip.compress(b"[]," * 2**22))
     yield Trial("COCO, 33 million lists", ["evaluate", str(table), "--coco", str(packed)])

@@ -70,7 +70,7 @@ def _read(path: Path) -> pa.Table:
                 return file.read()
         reason = f"expected at most {MOST_ROWS:,} rows of {', '.join(FILES[path.name].names)}"
     except (OSError, pa.ArrowException) as error:
-        reason = str(error)
+        reason = str(error).splitlines()[0]
     raise StudyError(f"{path}: cannot be read ({reason}); make it again with `wsl views`")
 
 
