@@ -43,10 +43,12 @@ LIKE_CONFIG = $(foreach key,voc_root coco_root trunk weights convention runs,\
   $(patsubst $(key)=%,--$(subst _,-,$(key))=%,$(filter $(key)=%,$(SETTINGS))))
 PLAN      = $(BIN)/wsl plan $(call quoted,$(USED) --cores=$(CORES) $(LIKE_CONFIG)) --books $(FIRST) book
 # The recorded results make a first book where there is none yet; the small study is as quick as that.
-FIRST     = $(if $(SMALL_SET)$(wildcard _build/html/index.html),,recorded)
+FIRST     = $(if $(SMALL_SET)$(wildcard _build/book.ready),,recorded)
 SNAKEMAKE = $(BIN)/snakemake --cores $(call quoted,$(CORES)) --config
 BOOK      = $(call quoted,profiles=$(subst $(space),␣,$(USED)) $(SETTINGS)) --rerun-incomplete $(SNAKE) -- book
 READ      = $(call quoted,profiles= $(SETTINGS)) --rerun-incomplete $(SNAKE) -- book
+RECORDED  = { [ -e _build/html/index.html ] || { $(SNAKEMAKE) $(READ:book=landing) && \
+  echo "The landing page can be read now: $$PWD/_build/html/index.html. The other pages follow."; }; } && $(SNAKEMAKE) $(READ)
 SAY       = @echo; echo "The book: $$PWD/_build/html/index.html"
 
 export PYTHONUNBUFFERED := 1
@@ -60,13 +62,13 @@ help:            ## this list
 
 book: $(INSTALLED)   ## the study on generated scenes: forecast, recorded results, data, training, notebooks, site
 	@$(PLAN) --follow
-	@[ -z "$(FIRST)" ] || { $(SNAKEMAKE) $(READ) && echo && \
+	@[ -z "$(FIRST)" ] || { $(RECORDED) && echo && \
 	  echo "The recorded results can be read now: $$PWD/_build/html/index.html. The runs made here come into it when done."; }
 	@$(SNAKEMAKE) $(BOOK)
 	$(SAY)
 
 read: $(INSTALLED)   ## the book from the recorded results and the runs that are there: computes nothing new, a minute
-	@$(SNAKEMAKE) $(READ)
+	@$(RECORDED)
 	$(SAY)
 
 # What depends on the arithmetic is tested in both, whichever the processor has (wsl/network/arithmetic.py).
@@ -112,10 +114,10 @@ $(INSTALLED): pyproject.toml constraints.txt
 	  { echo error: $(call quoted,$(PYTHON)) "has no working 'venv' module (on Debian or Ubuntu: apt install python3-venv)" >&2; exit 2; }
 	@echo "Installing the environment into $(VENV) (about 7 GB, once; some minutes)"
 	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[train,book,test]'
+	-$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt --no-deps grad-cam ttach
 	@touch $@
 
 # Without these, `make bench` says of each that it is not available.
 $(COMPARED): $(INSTALLED)
 	-$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[train,book,test,bench]'
-	-$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt --no-deps grad-cam ttach
 	@touch $@

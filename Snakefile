@@ -304,7 +304,7 @@ rule notebook:
         lambda w: ALL_RUNS if w.page in OF_RUNS else [],
         COMPUTING,
         code("evaluation", "findings", "pages"),
-        "tools/notebook.py",
+        glob("tools/notebook.py"),
         glob("results/**/*.*", recursive=True),
     output:
         "book/executed/{page}.ipynb",
@@ -329,15 +329,31 @@ use rule notebook as long_notebook with:  # first, or the last of them runs alon
 ruleorder: long_notebook > notebook
 
 
+SITE = ["_config.yml", *glob("tools/*.py"), "wsl/api.py"]  # the page of the Python interface is made of the last
+SITE += [p for p in glob("book/**/*.*", recursive=True) if not re.search(r"executed|__pycache__", p) and Path(p).is_file()]
+
+
+rule landing:  # where there is no book yet: its landing page, while the notebooks of the others are still to be executed
+    input:
+        "book/executed/index.ipynb",
+        SITE,
+    output:
+        touch("_build/landing.ready"),
+    benchmark:
+        steps("site/landing")
+    resources:
+        **needs(4, 1),
+    shell:
+        "{PYTHON} -m tools.site build --so-far && {DONE} recorded landing"
+
+
 rule book:
     input:
         expand("book/executed/{page}.ipynb", page=PAGES),
-        "_config.yml",
-        [p for p in glob("book/**/*.*", recursive=True) if not re.search(r"executed|__pycache__", p) and Path(p).is_file()],
-        glob("tools/*.py"),
-        "wsl/api.py",  # of which the page of the Python interface is made
+        SITE,
     output:
         "_build/html/index.html",
+        touch("_build/book.ready"),  # not there after the landing page alone
     benchmark:
         steps("site/book")
     resources:

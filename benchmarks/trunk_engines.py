@@ -1,11 +1,12 @@
 """How closely, and how much faster, does the trunk on OpenVINO follow the PyTorch reference in single precision?
 
-    python benchmarks/trunk_engines.py runs scenes weak_sup [--images 200] [--reference openvino]
+    python benchmarks/trunk_engines.py runs scenes weak_sup [--images 200] [--reference openvino] [--int8 100]
 
 Scores of a trained head on the same pictures, in one process: through the reference in float32, and through OpenVINO in the
 arithmetic of this machine. Prints the largest and the median difference of a score beside the scores' spread, the difference of
 both mAPs, and the ratio of the times. OpenVINO in float32 follows PyTorch to the sixth digit and takes half its time: a
-reference for many pictures.
+reference for many pictures. With --int8 the second is OpenVINO in whole numbers of eight bits, quantized by NNCF (`pip install
+nncf`) on so many training pictures.
 """
 
 from __future__ import annotations
@@ -18,11 +19,21 @@ import numpy as np
 
 from wsl.evaluation.evaluate import evaluate_table
 from wsl.evaluation.runs import run_folder
-from wsl.network.features import Features
+from wsl.network.features import Canvases, Features
 from wsl.network.model import load_head
-from wsl.network.trunk import load_trunk
+from wsl.network.trunk import Trunk, load_trunk
 from wsl.profile import load_profile
 from wsl.systems.predict import Tester, predict
+
+
+def quantize(trunk: Trunk, pictures: Canvases, count: int) -> None:
+    """Put whole numbers of eight bits in place of the network's weights and maps, as `count` of the pictures ask for."""
+    import nncf
+
+    canvases = nncf.Dataset([pictures[i][0][None] for i in range(count)])
+    # NNCF's correction of the bias fails on this trunk's depthwise convolutions (3.4.0: "cannot reshape array")
+    settings = nncf.AdvancedQuantizationParameters(disable_bias_correction=True)
+    trunk.engine.network = nncf.quantize(trunk.engine.network, canvases, subset_size=count, advanced_parameters=settings)
 
 
 def main() -> None:
@@ -33,6 +44,7 @@ def main() -> None:
     p.add_argument("--root")
     p.add_argument("--images", type=int, default=200)
     p.add_argument("--reference", choices=("torch", "openvino"), default="torch", help="in float32")
+    p.add_argument("--int8", type=int, metavar="N", help="quantize the other, on N training pictures")
     args = p.parse_args()
     profile = load_profile(args.profile, root=args.root)
     dataset = profile.dataset("val", args.runs)
@@ -41,6 +53,8 @@ def main() -> None:
     testers = {"run": Tester(head, profile.test_scales)}
     reference = load_trunk(profile.trunk, engine=args.reference, arithmetic="float32")
     trunks = [reference, load_trunk(profile.trunk, engine="openvino")]
+    if args.int8:
+        quantize(trunks[1], Canvases(profile.dataset("train", args.runs), trunks[1], profile.canvas), args.int8)
     tables, seconds = [], []
     for trunk in trunks:
         features = Features(trunk, dataset, profile.canvas)
@@ -50,6 +64,7 @@ def main() -> None:
         tables.append(predict(features, testers)["run"])
         seconds.append(time.perf_counter() - start)
     before, after = (f"{trunk.engine.name} in {trunk.arithmetic}" for trunk in trunks)
+    after = f"{trunks[1].engine.name} in int8" if args.int8 else after
     a, b = (table["score"].to_numpy() for table in tables)
     difference = np.abs(a - b)
     print(f"{args.profile}, {len(dataset)} images, {len(a)} scores of spread {a.std():.3f}")

@@ -51,7 +51,7 @@ def test_a_table_is_evaluated_and_compared_and_a_data_set_checked(voc_root, tmp_
         (tmp_path / name).write_text("\n".join(["image,class,score,x,y", *rows]))
     data = ("--voc", str(voc_root), "--year", "2007", "--split", "val")
     for words, said in (
-        (("evaluate", "mine.csv", *data, "--bootstrap", "10"), "localization AP %"),
+        (("evaluate", "mine.csv", *data, "--bootstrap", "10", "--html", "page.html"), "localization AP %"),
         (("compare", "mine.csv", "theirs.csv", *data, "--bootstrap", "10", "--html", "page.html"), "2 tables on "),
         (("data", "check", *data), "4 images, 6 boxes, no problem found"),
     ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 
 import numpy as np
@@ -15,6 +16,7 @@ from wsl.errors import StudyError
 from wsl.evaluation import compare, evaluate, predictions
 from wsl.evaluation.runs import GENERATED, read_run
 from wsl.pages.compare import page
+from wsl.pages.show import interval, number
 
 
 @pytest.fixture
@@ -56,7 +58,13 @@ def test_a_table_from_elsewhere_is_judged_by_its_data(voc_root, tmp_path, capsys
     assert cli.main(["compare", *map(str, [mine, theirs, *data]), "--html", str(tmp_path / "page.html")]) == 0
     out, page = capsys.readouterr().out, (tmp_path / "page.html").read_text()
     assert "mine" in out.splitlines()[4] and out.count("mAP") == 2
-    assert "Classification AP" in page and "Localization AP" in page and "<script" not in page and "http" not in page
+    assert "Classification AP" in page and "Localization AP" in page and "<script" not in page
+    assert "http" not in page.replace('xmlns="http://www.w3.org/2000/svg"', "")  # no address that a browser would ask
+    found = compare.compare(compare.read([mine, theirs], dataset))
+    gain = found.differences[0].classification
+    said = f"{number(100 * gain.value, sign=True)}<br><small>{interval(100 * gain.low, 100 * gain.high)}</small>"
+    assert said in page and "theirs minus mine: the classes that change most, points." in page
+    assert page.count(hashlib.sha256(mine.read_bytes()).hexdigest()) == 1 and dataset.digest() in page
     assert cli.main(["compare", str(mine), str(theirs)]) == 2
     assert "carries no truth" in capsys.readouterr().err
 

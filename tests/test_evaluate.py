@@ -13,11 +13,15 @@ import numpy as np
 import pandas as pd
 import pytest
 from test_metrics import devkit_ap
+from test_report import make_run
 
 from wsl.cli import main as cli
 from wsl.data import coco, voc
 from wsl.errors import StudyError
 from wsl.evaluation import evaluate, predictions, runs
+from wsl.evaluation.runs import read_run
+from wsl.findings import paper
+from wsl.pages import evaluation
 
 
 def random_table(dataset, seed: int = 0, extra: float = 1.0) -> pd.DataFrame:
@@ -55,11 +59,37 @@ def test_a_page_to_send(tiny, tmp_path, capsys, located):
     assert cli.main(["evaluate", *map(str, [path, *data]), "--html", str(tmp_path / "page.html")]) == 0
     printed, page = capsys.readouterr().out, (tmp_path / "page.html").read_text()
     mean = printed.splitlines()[-1].split()[2]  # mAP, positives, classification, ...
-    assert f">{mean}</td>" in page and "&lt;b&gt;mine.csv" in page and "<b>mine" not in page
+    assert f"<b>{mean}</b></td>" in page and "&lt;b&gt;mine.csv" in page and "<b>mine" not in page
     assert page.count("<polyline") == 2 * (1 + located) and "the class is not there" in page  # cat and dog
     assert ("pixels from the object" in page) == ("What localization loses" in page) == located
     links = re.sub(r'xmlns="http://www.w3.org/2000/svg"', "", page)
     assert "http" not in links and "<script" not in page and hashlib.sha256(path.read_bytes()).hexdigest() in page
+
+
+def test_a_page_has_pictures_and_the_systems_on_the_same_images(tiny, tmp_path, monkeypatch):
+    """Misses where their files are; the paper's rows on its data set and at its tolerance; runs of the same digest."""
+    dataset, df, path, data = tiny
+    own = dataset.digest()
+    for system, digest in (("weak_sup", own), ("center", own), ("weak_sup@s1", own), ("rcnn", "0" * 64)):
+        make_run(tmp_path / "results", "tiny", system, data={"name": "tiny", "digest": digest, "n_images": 40})
+    monkeypatch.setitem(paper.VALIDATION, "voc", (dataset.name, len(dataset)))
+    scored, html = evaluate.from_predictions(df, dataset), tmp_path / "page.html"
+
+    def page(tolerance: float) -> str:
+        frame = evaluate.evaluate(scored, tolerance)
+        settings = evaluation.Settings(tolerance, "voc2010", 0, 0)
+        evaluation.write_page(html, "mine", frame, df, scored, dataset, settings, {}, tmp_path / "results")
+        return html.read_text()
+
+    text = page(18)
+    run = evaluate.evaluate_table(read_run(tmp_path / "results/tiny/trunk/weak_sup/seed0")[0])["ap"].iloc[-1]
+    row = text[text.index("weak supervision <small>(trunk, 1 seed)") :]
+    assert row[: row.index("</tr>")].count(f">{100 * run:.1f}<") == 1 and "R-CNN*" not in text and "one scale" not in text
+    assert "J. WEAK SUP <small>(the paper)</small>" in text and ">74.5<" in text and "WEAK SUP" not in page(30)
+    pictures = text.count('href="data:image/jpeg;base64,')
+    dataset.files[0].unlink()
+    dataset.files[1].write_bytes(b"no picture")
+    assert pictures > page(18).count('href="data:image/jpeg;base64,') > 0
 
 
 def test_json_and_text(tiny, capsys):

@@ -101,6 +101,37 @@ def test_the_most_confident_box_of_each_class_is_the_prediction(coco_json, tmp_p
             points.predictions_from_boxes(tmp_path / "results.json", coco.load(coco_json), coco.category_names(coco_json))
 
 
+def fiftyone(**fields) -> dict:
+    """One sample of FiftyOne's samples.json, of the picture COCO_tiny_000000000007.jpg."""
+    return {"_id": {"$oid": "0"}, "filepath": "data/COCO_tiny_000000000007.jpg", "tags": [], **fields}
+
+
+def test_fiftyone_names_classes_by_position_and_has_keypoints(coco_json, tmp_path):
+    """What FiftyOne 1 writes: with a list of classes, labels are positions in it; a keypoint has points and confidences."""
+    dataset = coco.load(coco_json)
+    box = {"label": 1, "bounding_box": [0.5, 0.5, 0.25, 0.5], "confidence": 0.25}
+    labels = {"classes": ["person", "car"], "labels": {"COCO_tiny_000000000007": [box], "COCO_tiny_000000000139": None}}
+    (tmp_path / "labels.json").write_text(json.dumps(labels))
+    assert points.predictions_from_boxes(tmp_path / "labels.json", dataset).values.tolist() == [["7", "car", 0.25, 40, 36]]
+    truth = {"_cls": "Detections", "detections": [{"_cls": "Detection", "label": "car", "bounding_box": [0, 0, 1, 1]}]}
+    seen = [(0.25, 0.5), (0.75, 0.5), (float("nan"), float("nan"))]
+    keypoint = {"_cls": "Keypoint", "label": "car", "points": seen, "confidence": [0.5, 0.75, 0.9]}
+    guess = {"_cls": "Keypoints", "keypoints": [keypoint]}
+    found = {"_cls": "Detections", "detections": [{"_cls": "Detection"} | box | {"label": "car"}]}
+    for fields, expected in (
+        ({"truth": truth, "guess": guess}, [["7", "car", 0.75, 48, 24]]),
+        ({"truth": truth, "found": found}, [["7", "car", 0.25, 40, 36]]),
+        ({"found": found, "guess": guess}, "found and guess both have a confidence"),
+        ({"truth": truth}, "no detection and no keypoint has a confidence"),
+    ):
+        (tmp_path / "samples.json").write_text(json.dumps({"samples": [fiftyone(**fields)]}))
+        if isinstance(expected, list):
+            assert points.predictions_from_boxes(tmp_path / "samples.json", dataset).values.tolist() == expected
+        else:
+            with pytest.raises(StudyError, match=expected):
+                points.predictions_from_boxes(tmp_path / "samples.json", dataset)
+
+
 def test_maps_that_leave_a_doubt_are_refused(voc_root, tmp_path):
     dataset, size = voc.load(voc_root, "2007", "val"), {"a": (100, 50)}
     for maps, words in (

@@ -5,10 +5,11 @@ import shutil
 import sys
 from pathlib import Path
 
+import nbformat
 import pytest
 
 from tools.browser import CUT, find_chromium, open_browser
-from tools.site import STAGE, check, is_external, main, prepare, stage, toc_pages
+from tools.site import BEING_MADE, STAGE, check, is_external, main, prepare, stage, toc_pages
 from wsl.errors import StudyError
 
 browser_only = pytest.mark.skipif(find_chromium() is None, reason="no Chromium (apt install chromium, or CHROMIUM=/path)")
@@ -258,3 +259,17 @@ def test_page_that_was_not_made_is_named(tmp_path):
     with pytest.raises(StudyError, match="'index' was not made yet"):
         prepare(tmp_path)
     assert not (tmp_path / STAGE).exists()
+
+
+def test_a_page_that_is_still_to_be_made_says_so(tmp_path):
+    for folder in ("book/executed", "notebooks"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "book/_toc.yml").write_text("format: jb-book\nroot: index\nchapters:\n- file: t\n")
+    (tmp_path / "book/index.md").write_text("# Index\n")
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# The table\n\nMore.")])
+    nbformat.write(notebook, tmp_path / "notebooks/t.ipynb")
+    assert prepare(tmp_path, so_far=True) == ["index", "t"]
+    assert (tmp_path / STAGE / "t.md").read_text() == f"# The table\n\n{BEING_MADE}\n"
+    nbformat.write(notebook, tmp_path / "book/executed/t.ipynb")
+    prepare(tmp_path)
+    assert sorted(path.name for path in (tmp_path / STAGE).iterdir()) == ["_toc.yml", "index.md", "t.ipynb"]

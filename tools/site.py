@@ -3,6 +3,7 @@
 Command line::
 
     python -m tools.site build                      _build/html from book/ and book/executed/
+    python -m tools.site build --so-far             the same while notebooks are still to be executed
     python -m tools.site check [_build/html]        every page, by reading it and in a headless Chromium
     python -m tools.site pdf [_build/html/book.pdf] the whole book as one PDF, linked from its pages
 """
@@ -14,6 +15,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import unescape
 from pathlib import Path
@@ -23,11 +25,12 @@ from bs4 import BeautifulSoup
 from sphinx_external_toc.parsing import parse_toc_yaml
 
 from tools.browser import A4, find_chromium, open_browser
-from tools.notebook import gate
+from tools.notebook import gate, read
 from wsl.errors import StudyError
 from wsl.files import whole_file
 
 STAGE, SITE, PDF = Path("_build/src"), Path("_build/html"), "book.pdf"
+BEING_MADE = "This page is being made. It takes this place as soon as the command that builds the book has come so far."
 
 
 # -------------------------------------------------------------------------------- building
@@ -38,11 +41,12 @@ def toc_pages(toc: Path) -> list[str]:
     return list(parse_toc_yaml(toc))
 
 
-def stage(book: Path, folder: Path) -> None:
+def stage(book: Path, folder: Path, missing: Sequence[str] = ()) -> None:
     """Lay the pages of ``book`` and the executed notebooks side by side in ``folder``.
 
     So a link is the page's bare name wherever it is written, and the landing page is a notebook. Files that
     are already there and equal keep their time (an incremental build re-reads only what changed); others go.
+    In place of each page that is ``missing`` stands its title and that it is being made.
     """
     sources = {}
     for path in book.rglob("*"):
@@ -58,30 +62,41 @@ def stage(book: Path, folder: Path) -> None:
     for path in folder.rglob("*"):
         if path.is_file() and path.relative_to(folder) not in sources:
             path.unlink()
+    for page in missing:
+        title = next(line for line in read(book.parent / "notebooks" / f"{page}.ipynb").cells[0].source.splitlines() if line)
+        (folder / f"{page}.md").write_text(f"{title}\n\n{BEING_MADE}\n", encoding="utf8")
 
 
-def prepare(root: Path) -> list[str]:
-    """Check that each page of the table of contents exists and is whole, then stage; returns the names."""
+def prepare(root: Path, so_far: bool = False) -> list[str]:
+    """Check that each page of the table of contents exists and is whole, then stage; returns the names.
+
+    so_far: a notebook that was not executed yet is no error.
+    """
     book = root / "book"
-    pages = toc_pages(book / "_toc.yml")
+    pages, missing = toc_pages(book / "_toc.yml"), []
     for page in pages:
         notebook = book / "executed" / f"{page}.ipynb"
         if notebook.exists():
             gate(notebook)
         elif not (book / f"{page}.md").exists():
-            raise StudyError(
-                f"{notebook}: the page {page!r} was not made yet; run `make book`, or "
-                f"`python -m tools.notebook run notebooks/{page}.ipynb {notebook}`"
-            )
-    stage(book, root / STAGE)
+            missing.append(page)
+            if not so_far:
+                raise StudyError(
+                    f"{notebook}: the page {page!r} was not made yet; run `make book`, or "
+                    f"`python -m tools.notebook run notebooks/{page}.ipynb {notebook}`"
+                )
+    stage(book, root / STAGE, missing)
     return pages
 
 
-def build(root: Path = Path(".")) -> Path:
-    """Build ``_build/html`` with Jupyter Book, any warning being an error; returns the landing page."""
+def build(root: Path = Path("."), so_far: bool = False) -> Path:
+    """Build ``_build/html`` with Jupyter Book, any warning being an error; returns the landing page.
+
+    so_far: some notebooks may still have to be executed; links into their pages are no error then.
+    """
     site = root / SITE
     landing, listed = site / "index.html", site.parent / "pages.txt"
-    pages = prepare(root)
+    pages = prepare(root, so_far)
     if not listed.exists() or listed.read_text() != "\n".join(pages):  # pages came or went: no leftovers
         shutil.rmtree(site, ignore_errors=True)
         shutil.rmtree(site.parent / ".doctrees", ignore_errors=True)
@@ -89,7 +104,7 @@ def build(root: Path = Path(".")) -> Path:
     look = [root / "_config.yml", *(root / "book/_static").rglob("*"), *(root / "book/_ext").glob("*.py")]
     built = landing.stat().st_mtime if landing.exists() else 0
     fresh = any(path.stat().st_mtime > built for path in look)
-    _jupyter_book(root, "--builder", "html", *(["--all"] if fresh else []))
+    _jupyter_book(root, "--builder", "html", *(["--all"] if fresh else []), strict=not so_far)
     if not landing.exists():
         raise StudyError(f"{landing}: Jupyter Book made no page; is its version 1.x installed?")
     listed.write_text("\n".join(pages))
@@ -115,9 +130,9 @@ def ship_results(root: Path, site: Path) -> None:
             shutil.copy2(root / name, target)
 
 
-def _jupyter_book(root: Path, *options: str) -> None:
+def _jupyter_book(root: Path, *options: str, strict: bool = True) -> None:
     """Run Jupyter Book on the staged pages; what it says goes to a log, its warnings to the error."""
-    words = ["build", str(STAGE), "--config", "_config.yml", "--path-output", ".", "-W", "-n", "--keep-going"]
+    words = ["build", str(STAGE), "--config", "_config.yml", "--path-output", ".", *(["-W", "-n", "--keep-going"] * strict)]
     log = root / SITE.parent / "build.log"
     command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", *words, *options]
     done = subprocess.run(
@@ -291,7 +306,8 @@ def _resolves(address: str, page: Path, read: dict[Path, Page]) -> bool:
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.site", description="Build, check or print the site.")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("build", help="build _build/html")
+    one = commands.add_parser("build", help="build _build/html")
+    one.add_argument("--so-far", action="store_true", help="a page not executed yet says that it is being made")
     one = commands.add_parser("check", help="prove that the built site opens offline and is whole")
     one.add_argument("site", type=Path, nargs="?", default=SITE)
     one.add_argument("--toc", type=Path, default=Path("book/_toc.yml"), help="the pages that must be there")
@@ -301,7 +317,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     try:
         if args.command == "build":
-            print(build())
+            print(build(so_far=args.so_far))
         elif args.command == "pdf":
             pdf(args.target)
             print(args.target)

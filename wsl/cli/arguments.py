@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from wsl import __version__
 from wsl.errors import StudyError
 from wsl.files import CONTROL
+
+if TYPE_CHECKING:
+    from wsl.data.dataset import Dataset
 
 RAW = argparse.RawDescriptionHelpFormatter
 PROFILE_HELP = "a profile's name (scenes, scenes-coco, voc-sample, coco-sample, voc2012, coco2014), or a TOML file"
@@ -60,6 +66,19 @@ def add_form_arguments(p: argparse.ArgumentParser) -> None:
 def form_of(args: argparse.Namespace) -> str:
     """Of "text", "markdown" and "latex", a key of `wsl.evaluation.evaluate.FORMS`."""
     return "markdown" if args.markdown else "latex" if args.latex else "text"
+
+
+def how_made(files: Sequence[str], dataset: Dataset | None, rule: str = "voc2010") -> dict[str, str]:
+    """What a page says of how it was made, so that its reader can make it again."""
+    from wsl.files import sha256
+
+    about = {"Command": shlex.join(["wsl", *sys.argv[1:]])}
+    for file in map(Path, files):
+        table = file / "predictions.parquet" if file.is_dir() else file
+        about[f"Table {file}"] = f"sha256 {sha256(table)}" if table.is_file() else "read from a pipe"
+    if dataset is not None:
+        about["Data set"] = f"{dataset.name}, annotations {dataset.digest()}"
+    return about | {"Definition of average precision": rule, "Version": f"wsl {__version__}"}
 
 
 def check_measure_arguments(args: argparse.Namespace) -> None:

@@ -11,6 +11,7 @@ from wsl.cli.arguments import (
     add_form_arguments,
     check_measure_arguments,
     form_of,
+    how_made,
     load_dataset,
     output,
     warn,
@@ -40,7 +41,8 @@ examples:
     p.add_argument("--bootstrap", type=int, default=1000, metavar="N", help="resamples of images (default: 1000; 0: none)")
     p.add_argument("--seed", type=int, default=0, metavar="S", help="seed of the resamples (default: 0)")
     add_form_arguments(p)
-    p.add_argument("--html", type=output(".html", ".htm"), metavar="FILE", help="write a page with the tables as well")
+    told = "write a page to send as well: differences, charts and tables"
+    p.add_argument("--html", type=output(".html", ".htm"), metavar="FILE", help=told)
     p.set_defaults(run=run_compare)
 
 
@@ -73,5 +75,5 @@ def run_compare(args: argparse.Namespace) -> int:
     if args.html:  # last: where it cannot be written, the numbers are there
         from wsl.pages.compare import write_page
 
-        write_page(found, args.html, dataset.name if dataset else "")
+        write_page(found, args.html, dataset.name if dataset else "", how_made(args.tables, dataset))
     return 0

@@ -10,7 +10,6 @@ import argparse
 import errno
 import json
 import os
-import shlex
 import sys
 import warnings
 from pathlib import Path
@@ -26,6 +25,7 @@ from wsl.cli.arguments import (
     check_dataset_arguments,
     check_measure_arguments,
     form_of,
+    how_made,
     load_dataset,
     output,
     shown,
@@ -179,18 +179,11 @@ def run_evaluate(args: argparse.Namespace) -> int:
             extra = f", tolerance {args.pointing_tolerance:g} px in a straight line" if name == "pointing" else ""
             print(f"\n{name}{extra}\n\n{more.to_text(one, form)}")
     if args.html:  # last: where it cannot be written, the numbers are there
-        from wsl.files import sha256
-        from wsl.pages.evaluation import write_page
+        from wsl.pages.evaluation import Settings, write_page
 
-        file = Path(args.pred)
-        about = {
-            "Command": shlex.join(["wsl", *sys.argv[1:]]),
-            "Table of predictions": f"sha256 {sha256(file)}" if file.is_file() else "read from a pipe",
-            "Data set": f"{dataset.name}, annotations {dataset.digest()}",
-            "Definition of average precision": args.rule,
-            "Version": f"wsl {__version__}",
-        }
-        write_page(args.html, frame, scored, args.tolerance, f"{file.name} on {dataset.name}", about)
+        settings = Settings(args.tolerance, args.rule, args.bootstrap, args.seed)
+        about = how_made([args.pred], dataset, args.rule)
+        write_page(args.html, Path(args.pred).name, frame, table, scored, dataset, settings, about)
     return 0
 
 

@@ -21,7 +21,7 @@ MAPS is one of
   a folder of <image>.npy or <image>.npz, each (K, h, w), or an .npz with a map (h, w) under the name of each class
   an .npz or a Zarr group with an array (K, h, w) for each image, under its id or the name of its file
   an .npy or a Zarr array (N, K, h, w), in the order of the data set
-  a .json of boxes: COCO results, or FiftyOne's labels.json""",
+  a .json of boxes: COCO results, or FiftyOne's labels.json or samples.json (its keypoints as well)""",
         epilog="""\
 examples:
   wsl points maps/ --voc VOCdevkit --year 2012 --split val -o mine.parquet

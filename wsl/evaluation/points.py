@@ -3,7 +3,8 @@
 Maps: a folder of <image>.npy or <image>.npz, one .npz or Zarr group with an array for each image, or one .npy or Zarr array
 (N, K, h, w) in the order of the data set. An array is (K, h, w), its classes in the order of `classes`; an .npz of an image
 may hold a map (h, w) for each class instead, under the name of the class.
-Boxes: a COCO results file, or FiftyOne's labels.json (`FiftyOneImageDetectionDataset`).
+Boxes: a COCO results file, or what FiftyOne exports: labels.json (`FiftyOneImageDetectionDataset`), or samples.json
+(`FiftyOneDataset`), whose keypoints are points already.
 
     >>> maps = {"000012": np.array([[[0.0, 1.0], [0.0, 0.0]]])}
     >>> predictions_from_maps(maps, {"000012": (100, 50)}, ["dog"]).to_dict("records")
@@ -199,8 +200,9 @@ def _zarr(path: Path):
 def predictions_from_boxes(path: str | Path, dataset: Dataset, categories: Mapping[str, str] | None = None) -> pd.DataFrame:
     """The most confident box of each image and class, as R-CNN* does it: its confidence, and its centre.
 
-    path: COCO results ([{image_id, category_id, bbox, score}], boxes x, y, width, height), or FiftyOne's labels.json (boxes in
-    fractions of the image). categories: {category id: class}, for COCO results. Centres beside the image are moved to its edge.
+    path: COCO results ([{image_id, category_id, bbox, score}], boxes x, y, width, height), or FiftyOne's labels.json or
+    samples.json (boxes and keypoints in fractions of the image; of a sample's fields those that have a confidence).
+    categories: {category id: class}, for COCO results. Centres beside the image are moved to its edge.
     """
     rows = []
     sizes = dict(zip(dataset.images, dataset.sizes.tolist(), strict=True))
@@ -233,17 +235,50 @@ def _boxes(path: Path, dataset: Dataset, categories: Mapping[str, str]) -> Itera
                     known = ", ".join(categories) or "none, as the data set is not in the COCO layout"
                     raise StudyError(f"{path}: box {n} has category_id {key}, not among the categories ({known})")
                 yield _text(one["image_id"]), categories[key], float(one["score"]), *_four(one["bbox"]), "pixel"
-        elif isinstance(content, dict) and isinstance(content.get("labels"), dict):
+        elif isinstance(content, dict) and ("labels" in content or "samples" in content):
             by_stem = {file.stem: image for image, file in zip(dataset.images, dataset.files, strict=True)}
-            for stem, found in content["labels"].items():
-                for one in found or []:
-                    n += 1
-                    box = _four(one["bounding_box"])
-                    yield by_stem.get(stem, stem), str(one["label"]), float(one["confidence"]), *box, "fraction"
+            for stem, name, score, box in (_of_labels if "labels" in content else _of_samples)(content, path):
+                n += 1
+                yield by_stem.get(stem, stem), str(name), float(score), *_four(box), "fraction"
         else:
-            raise StudyError(f"{path}: neither COCO results (a list) nor FiftyOne's labels.json; export one of them")
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
+            raise StudyError(f"{path}: neither COCO results (a list) nor an export of FiftyOne; export one of them")
+    except (KeyError, IndexError, TypeError, AttributeError, ValueError, OverflowError) as error:
         raise StudyError(f"{path}: box {n} lacks or misstates {error}; expected an image, a class, a box and a score") from None
+
+
+def _of_labels(content: dict, path: Path) -> Iterator[tuple]:
+    """FiftyOne's labels.json; where it lists its classes, a label is a position in that list."""
+    classes = content.get("classes") or []
+    for stem, found in content["labels"].items():
+        for one in found or []:
+            label = one["label"]
+            yield stem, classes[label] if isinstance(label, int) and label >= 0 else label, one["confidence"], one["bounding_box"]
+
+
+def _of_samples(content: dict, path: Path) -> Iterator[tuple]:
+    """FiftyOne's samples.json: the detections or keypoints of the one field that has confidences."""
+    names = set()
+    for sample in content["samples"]:
+        for field, value in sample.items():
+            if not isinstance(value, dict) or value.get("_cls") not in ("Detections", "Keypoints"):
+                continue
+            for one in value[value["_cls"].lower()] or []:
+                if one.get("confidence") is None:  # of a person, not of a model
+                    continue
+                names.add(field)
+                if len(names) > 1:
+                    raise StudyError(
+                        f"{path}: the fields {' and '.join(sorted(names))} both have a confidence; export one of them "
+                        f"(dataset.select_fields({field!r}))"
+                    )
+                if value["_cls"] == "Detections":
+                    yield Path(sample["filepath"]).stem, one["label"], one["confidence"], one["bounding_box"]
+                else:
+                    for (x, y), score in zip(one["points"], one["confidence"], strict=True):
+                        if x == x and y == y:  # FiftyOne writes NaN for a point that is not seen
+                            yield Path(sample["filepath"]).stem, one["label"], score, (x, y, 0, 0)
+    if not names:
+        raise StudyError(f"{path}: no detection and no keypoint has a confidence; export the field of the predictions")
 
 
 def _four(box) -> tuple[float, float, float, float]:

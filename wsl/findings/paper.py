@@ -51,6 +51,8 @@ VOC_NAMES = {
 # Rows of Table 2 -> systems of the study.
 IN_WORDS = {"weak_sup@train_s1": "multi_scale_training", "weak_sup@test_s1": "multi_scale_testing"}  # COCO, against J
 SYSTEMS = {"H": "full_images", "I": "masked_pool", "J": "weak_sup", "K": "center", "L": "rcnn"}
+# The data of Table 2, as `Dataset.name` has them, and their number of images.
+VALIDATION = {"voc": ("VOC2012 val", 5823), "coco": ("COCO val2014", 40504)}
 
 
 @cache
@@ -75,6 +77,15 @@ def table2() -> pd.DataFrame:
     `location_coco`.
     """
     return _read("table2.csv", "row").copy()
+
+
+def table2_on(name: str, images: int) -> pd.DataFrame | None:
+    """Table 2 on one of its data sets, columns `method`, `classification`, `location`; None where these are other data."""
+    for layout, official in VALIDATION.items():
+        if (name, images) == official:
+            columns = {f"{metric}_{layout}": metric for metric in ("classification", "location")}
+            return table2().rename(columns=columns)[["method", *columns.values()]]
+    return None
 
 
 def sentences() -> pd.DataFrame:

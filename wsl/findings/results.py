@@ -129,6 +129,16 @@ def load_pair(root, profile: str, trunk: str, *systems: str) -> tuple[Result, ..
     return tuple(_result(tuple(run for run in runs if run.system == system and run.seed in shared)) for system in systems)
 
 
+def runs_on(root, digest: str) -> dict[tuple[str, str], list[Run]]:
+    """The runs below `root` whose test data have this digest (`Dataset.digest`), by system and trunk, as `METHODS` lists them."""
+    found: dict[tuple[str, str], list[Run]] = {}
+    for run in find_runs(root):
+        if (run.manifest.get("data") or {}).get("digest") == digest:
+            found.setdefault((run.system, run.trunk), []).append(run)
+    order = list(METHODS)
+    return dict(sorted(found.items(), key=lambda one: order.index(one[0][0]) if one[0][0] in order else len(order)))
+
+
 def _runs_on_the_same_data(root, profile: str, trunk: str) -> tuple[Run, ...]:
     runs = tuple(find_runs(root, profile, trunk))
     _check_data(runs)

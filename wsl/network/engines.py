@@ -93,6 +93,7 @@ class OpenVinoEngine:
         if self.arithmetic == "bfloat16" and "BF16" not in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             self.arithmetic = "float32"
         self.compiling = lru_cache(self.KEPT)(partial(ThreadPoolExecutor(os.cpu_count()).submit, self._compile))
+        self.shape = lru_cache(self._shape)  # R-CNN* asks for each picture's
 
     @property
     def device(self) -> torch.device:
@@ -109,7 +110,7 @@ class OpenVinoEngine:
         """Canvases (B, 3, c, c) resized to (B, 3, side, side)."""
         return resized(np.asarray(canvases), side)
 
-    def shape(self, height: int, width: int) -> tuple[int, ...]:
+    def _shape(self, height: int, width: int) -> tuple[int, ...]:
         """(1, C, n, m) of an input of this size."""
         return tuple(self._of_size(height, width).output(0).shape)
 

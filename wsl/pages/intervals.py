@@ -49,7 +49,8 @@ def ticks(rows: Sequence[Row], zero: bool = True) -> list[float]:
     """Round numbers, some five, that span all that the rows show."""
     shown = [x for row in rows for m in row.marks for x in (m.value, m.low, m.high) if not math.isnan(x)] + [0.0] * zero
     least, most = min(shown), max(shown)
-    rough = max(most - least, 1e-9) / 5
+    most = most if most > least else least + 1  # equal tables: all differences are 0
+    rough = (most - least) / 5
     unit = 10 ** math.floor(math.log10(rough))
     step = next(unit * k for k in (1, 2, 5, 10) if unit * k >= rough)
     return [step * k for k in range(math.floor(least / step), math.ceil(most / step) + 1)]

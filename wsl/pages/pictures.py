@@ -12,8 +12,6 @@ import io
 from dataclasses import dataclass
 
 import numpy as np
-from matplotlib import colormaps
-from matplotlib.colors import to_hex
 from PIL import Image, ImageDraw
 
 from wsl.pages.show import Html
@@ -67,6 +65,8 @@ def stretch(score_map: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 def overlay(image: np.ndarray, score_map: np.ndarray, low: float, high: float) -> np.ndarray:
     """The image in grey, the score map over it: transparent at `low`, bright at `high`. uint8 (H, W, 3)."""
+    from matplotlib import colormaps  # a page of `wsl evaluate` shows crosses alone, and does without
+
     heat = np.clip((stretch(score_map, image.shape) - low) / max(high - low, 1e-9), 0, 1)
     grey = np.repeat(image.mean(axis=2, keepdims=True), 3, axis=2) * 0.85
     alpha = 0.85 * heat[..., None]
@@ -188,11 +188,16 @@ def grid(columns, row_labels, caption: str = "") -> Html:
     return Html(f'<figure class="wsl-figure">{body}{_caption(caption)}</figure>')
 
 
-COLOUR_BAR = (
-    '<div class="wsl-colours" role="img" aria-label="Colour bar: probability 0 is the grey photograph, 1 is the brightest">'
-    '<span>0</span><i style="background:linear-gradient(to right,#777,{stops})"></i><span>1</span>'
-    "<span>probability of the class at each position</span></div>"
-).format(stops=",".join(to_hex(colormaps["inferno"](x)) for x in (0.25, 0.5, 0.75, 1.0)))
+def _colour_bar() -> str:
+    from matplotlib import colormaps
+    from matplotlib.colors import to_hex
+
+    stops = ",".join(to_hex(colormaps["inferno"](x)) for x in (0.25, 0.5, 0.75, 1.0))
+    return (
+        '<div class="wsl-colours" role="img" aria-label="Colour bar: probability 0 is the grey photograph, 1 is the brightest">'
+        f'<span>0</span><i style="background:linear-gradient(to right,#777,{stops})"></i><span>1</span>'
+        "<span>probability of the class at each position</span></div>"
+    )
 
 
 def slider(frames, labels, alt: str, caption: str = "", width: int = 560) -> Html:
@@ -225,7 +230,7 @@ def slider(frames, labels, alt: str, caption: str = "", width: int = 560) -> Htm
     # The strip repeats no picture data: without script one rule shows every frame small.
     strip = ".wsl-slider img{display:inline!important;width:19%!important}.wsl-slider-control{display:none}"
     return Html(
-        f'<figure class="wsl-slider">{images}{COLOUR_BAR}<div class="wsl-slider-control">{control}</div>'
+        f'<figure class="wsl-slider">{images}{_colour_bar()}<div class="wsl-slider-control">{control}</div>'
         f"<noscript><style>{strip}</style></noscript>{_caption(caption)}</figure>"
     )
 

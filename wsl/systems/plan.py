@@ -37,7 +37,8 @@ RCNN_SECONDS = (0.065, 0.001)  # a training picture of R-CNN*: of reading its re
 EXTENT_SECONDS = (0.02, 0.0004)  # an evaluation picture: of scoring its proposals, and a class of judging its detections
 START_SECONDS = 6  # a job of the workflow: Python, its libraries, the trunk
 BOOKS = {"recorded": "recorded results alone", "book": "with the runs made here"}
-PAGES_SECONDS = {"recorded": 200, "book": 165}  # all pages; then those that show runs, with the resamples kept
+LANDING_SECONDS = 35  # its notebook, resamples drawn by all cores, and a site around it
+PAGES_SECONDS = {"recorded": 180, "book": 165}  # all other pages; then those that show runs, with the resamples kept
 SITE_SECONDS = 10
 MEMORY_GIB = 2.0  # libraries, trunk and batches of one job; kept features are read from disk
 
@@ -209,6 +210,8 @@ def plan(profiles: list[Profile], runs: Path, cores: int, books: Sequence[str] =
         core = min(speed.core for speed in speeds)
         made = [Step("pages", f"execute the pages, {BOOKS[name]}", core * PAGES_SECONDS[name] / cores)]
         made += [Step("site", "build the site", core * SITE_SECONDS)]
+        if name == "recorded":
+            made.insert(0, Step("landing", "execute the landing page, and a site around it", core * LANDING_SECONDS))
         lines += [name, *_shown(made)]
         of_book = [(f"{name} {step.stage}", step) for step in made]
         steps = of_book + steps if name == "recorded" else steps + of_book
