@@ -364,6 +364,9 @@ def bombs(folder: Path, draw: random.Random) -> Iterator[Trial]:
             content[section][0][key] = name
             path.write_text(json.dumps(content))
             yield Trial(f"COCO, {key} {name!r}", ["data", "check", "--coco", str(path)])
+    path.write_text(json.dumps(_coco() | {"categories": [{"id": 1, "name": "mAP"}]}))
+    table.write_text("image,class,score,x,y\n1,mAP,1,5,5\n2,mAP,0,5,5\n")
+    yield Trial("COCO, a class called as the mean is", ["evaluate", str(table), "--coco", str(path)])
     path.write_text(json.dumps(_coco()))
     for name in ("\x1b[2J", "a\u202eb"):
         table.write_text(f"image,class,score,x,y\n1,{name},1,5,5\n")

@@ -68,6 +68,10 @@ class Scored:
     missing: int = 0  # (image, class) pairs without a row
     source: str = "predictions"  # the run or file, named in errors
 
+    def __post_init__(self) -> None:
+        if MEAN in self.classes:
+            raise StudyError(f"{self.source}: a class is called {MEAN}, as the mean over classes is; rename it")
+
     @property
     def truth(self) -> Truth:
         return Truth(self.images, self.classes, self.labels)
