@@ -14,20 +14,19 @@ import sys
 from glob import glob
 from pathlib import Path
 
-from filelock import FileLock, Timeout
 from snakemake.exceptions import WorkflowError
 
+from wsl.errors import StudyError
 from wsl.profile import head_of, load_profile, method_of
+from wsl.systems.progress import only_one
 
-# One `make book` at a time. The system frees this lock when its process ends, however it ends, so whoever gets it may clear the
-# one of Snakemake, which outlives a process that was killed. Jobs and dry runs need none.
+# One `make book` at a time. Whoever has its lock may clear the one of Snakemake, which outlives a process that was killed. Jobs
+# and dry runs need none.
 if workflow.is_main_process and not workflow.output_settings.dryrun:
-    ONLY_ONE = FileLock(".snakemake/study.lock", timeout=0)
-    Path(".snakemake").mkdir(exist_ok=True)
     try:
-        ONLY_ONE.acquire()
-    except Timeout:
-        raise WorkflowError(f"{Path.cwd()}: another `make book` works here; wait until it is done, or stop it first") from None
+        ONLY_ONE = only_one()
+    except StudyError as error:
+        raise WorkflowError(str(error)) from None
     for left in glob(".snakemake/locks/*.lock"):
         Path(left).unlink()
 

@@ -9,6 +9,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from tqdm import tqdm
+
 from hostile import network
 from hostile.inputs import AREAS, held
 from hostile.kills import kills
@@ -41,7 +43,7 @@ def main() -> int:
             print("network: not tried, strace is not installed")
             continue
         with tempfile.TemporaryDirectory(prefix="wsl-torture-") as folder:
-            found = list(trials(area, Path(folder), random.Random(args.seed), args.kills))
+            found = list(tqdm(trials(area, Path(folder), random.Random(args.seed), args.kills), area, unit="trial"))
         faults = [fault for _, fault in found if fault]
         lost += len(faults)
         print(f"{area}: tried {len(found)}, held {len(found) - len(faults)}", *faults, sep="\n  ", flush=True)

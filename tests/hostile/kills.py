@@ -31,7 +31,11 @@ def left_over(folder: Path) -> list[str]:
 
 
 def kills(folder: Path, draw: random.Random, count: int) -> Iterator[tuple[str, str]]:
-    """(what was tried, "" if it held, else what is wrong): an uninterrupted run, then `count` kills."""
+    """(what was tried, "" if it held, else what is wrong): an uninterrupted run, then `count` kills.
+
+    Each start is killed within a third of the time of the whole run. Most of a start is Python and its libraries; so a kill
+    costs one or two jobs, and a chain of kills and starts goes through all of them, from drawing scenes to predictions.
+    """
     for name in ("wsl", "notebooks", "results", "_config.yml", "Snakefile", "book", "tools"):
         (folder / name).symlink_to(ROOT / name)
     (folder / "own.toml").write_text(PROFILE)
@@ -45,7 +49,7 @@ def kills(folder: Path, draw: random.Random, count: int) -> Iterator[tuple[str, 
         while True:  # kill and start again until it is done
             process = start(folder)
             try:
-                moment = draw.uniform(0, whole) if killed < count else None
+                moment = draw.uniform(0, whole / 3) if killed < count else None
                 status = process.wait(moment)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
