@@ -145,7 +145,8 @@ def bootstrap(
                for k in range(labels.shape[1])]  # fmt: skip
 
     with ThreadPoolExecutor(THREADS) as pool:  # NumPy computes without Python's lock
-        blocks = [list(pool.map(partial(Ranked.weighted_ap, counts=counts), classes)) for counts in resample_counts(len(labels), n, seed)]
+        draws = (partial(Ranked.weighted_ap, counts=counts) for counts in resample_counts(len(labels), n, seed))
+        blocks = [list(pool.map(of_class, classes)) for of_class in draws]
     both = np.concatenate([np.array(block) for block in blocks], axis=2)  # (K, 2, B)
     return Resamples(both[:, 0].T, None if hits is None else both[:, 1].T)
 
