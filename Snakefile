@@ -294,8 +294,9 @@ SHOWN = [word for key, value in SHOWN.items() if value for word in ("-a", key, j
 
 # Pages that declare the folder of the runs made here; the others need not wait for them.
 OF_RUNS = [page for page in PAGES if '"runs: ' in Path(f"notebooks/{page}.ipynb").read_text(encoding="utf8")]
-PARTS = len(OF_RUNS if NAMES else PAGES)
-BUILT = "book" if NAMES else "recorded"  # for the forecast: the whole book, or that of the recorded results alone
+FIRST = ["index", "table2", "figure5"]  # of the recorded results alone, where there is no book yet
+PARTS = len(PAGES if NAMES else FIRST)
+BUILT = "book" if NAMES else "landing"  # for the forecast: the whole book, or its first pages
 
 
 rule notebook:
@@ -333,9 +334,9 @@ SITE = ["_config.yml", *glob("tools/*.py"), "wsl/api.py"]  # the page of the Pyt
 SITE += [p for p in glob("book/**/*.*", recursive=True) if not re.search(r"executed|__pycache__", p) and Path(p).is_file()]
 
 
-rule landing:  # where there is no book yet: its landing page, while the notebooks of the others are still to be executed
+rule landing:  # the first pages, while the notebooks of the others are still to be executed
     input:
-        "book/executed/index.ipynb",
+        expand("book/executed/{page}.ipynb", page=FIRST),
         SITE,
     output:
         touch("_build/landing.ready"),
@@ -344,7 +345,7 @@ rule landing:  # where there is no book yet: its landing page, while the noteboo
     resources:
         **needs(4, 1),
     shell:
-        "{PYTHON} -m tools.site build --so-far && {DONE} recorded landing"
+        "{PYTHON} -m tools.site build --so-far && {DONE} landing site"
 
 
 rule book:
@@ -353,7 +354,6 @@ rule book:
         SITE,
     output:
         "_build/html/index.html",
-        touch("_build/book.ready"),  # not there after the landing page alone
     benchmark:
         steps("site/book")
     resources:

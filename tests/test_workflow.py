@@ -234,6 +234,6 @@ def test_make_passes_settings_on_as_they_are(tmp_path):
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     plan = ["plan", "scenes", "voc2012", "--cores=2", f"--voc-root={root}", f"--runs={runs}", "--books"]
-    plan += ["book"] if (ROOT / "_build/book.ready").exists() else ["recorded", "book"]
+    plan += ["book"] if (ROOT / "_build/html/index.html").exists() else ["landing", "book"]
     config = ["--config", "profiles=scenes voc2012", f"voc_root={root}", f"runs={runs}", "processes=2"]
     assert done.stdout.splitlines() == [*plan, "--cores", "2", *config, "--rerun-incomplete", "-n", "--", "book"]

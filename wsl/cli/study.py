@@ -37,7 +37,7 @@ def add_plan(subparsers) -> None:
         several=True,
     )
     p.add_argument("--cores", type=int, default=os.cpu_count(), metavar="N", help="that may be used (default: all)")
-    p.add_argument("--books", nargs="*", choices=("recorded", "book"), default=[], help="which builds of the book besides")
+    p.add_argument("--books", nargs="*", choices=("landing", "book"), default=[], help="which builds of the book besides")
     p.add_argument("--follow", action="store_true", help="leave the forecast in the runs folder, for the steps to follow it")
 
 

@@ -17,7 +17,7 @@ from wsl.errors import StudyError
 
 STAGES = {
     "data": "scenes", "features": "features", "proposals": "proposals", "train": "heads", "predict": "predictions",
-    "landing": "landing page", "pages": "pages", "site": "site",
+    "pages": "pages", "site": "site",
 }  # fmt: skip
 
 
