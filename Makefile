@@ -47,7 +47,7 @@ FIRST     = $(if $(SMALL_SET)$(wildcard _build/book.ready),,recorded)
 SNAKEMAKE = $(BIN)/snakemake --cores $(call quoted,$(CORES)) --config
 BOOK      = $(call quoted,profiles=$(subst $(space),␣,$(USED)) $(SETTINGS)) --rerun-incomplete $(SNAKE) -- book
 READ      = $(call quoted,profiles= $(SETTINGS)) --rerun-incomplete $(SNAKE) -- book
-RECORDED  = { [ -e _build/html/index.html ] || { $(SNAKEMAKE) $(READ:book=landing) && \
+RECORDED  = { [ -e _build/html/index.html ] || { rm -f _build/landing.ready && $(SNAKEMAKE) $(READ:book=landing) && \
   echo "The landing page can be read now: $$PWD/_build/html/index.html. The other pages follow."; }; } && $(SNAKEMAKE) $(READ)
 SAY       = @echo; echo "The book: $$PWD/_build/html/index.html"
 

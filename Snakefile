@@ -304,7 +304,7 @@ rule notebook:
         lambda w: ALL_RUNS if w.page in OF_RUNS else [],
         COMPUTING,
         code("evaluation", "findings", "pages"),
-        glob("tools/notebook.py"),
+        glob("tools/notebook.py"),  # where it is: a folder of notebooks and profiles alone can be planned as well
         glob("results/**/*.*", recursive=True),
     output:
         "book/executed/{page}.ipynb",

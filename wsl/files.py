@@ -23,7 +23,7 @@ KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a soc
 PATIENCE = 10  # seconds that a pipe may stay silent
 LARGEST = 2**31  # bytes of a file that is read as a whole
 # Characters that steer a terminal, end a line, or turn round the order in which a line is read: no name has them
-CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 STALE = 24 * 3600  # seconds after which a temporary file is of a writer that died
 
 

@@ -360,7 +360,7 @@ def text_table(lines: list[tuple[str, ...]]) -> str:
 
 def markdown_table(lines: list[tuple[str, ...]]) -> str:
     """The same lines for a README or an issue; names are shown as they are, whatever Markdown or HTML they hold."""
-    rows = ["| " + " | ".join(re.sub(r"[\\|`*<\[&~$]", r"\\\g<0>", cell) for cell in line) + " |" for line in lines]
+    rows = ["| " + " | ".join(re.sub(r"[\\|`*_<\[&~$]", r"\\\g<0>", cell) for cell in line) + " |" for line in lines]
     rule = "|" + "|".join([" --- ", *[" ---: "] * (len(lines[0]) - 1)]) + "|"
     return "\n".join([rows[0], rule, *rows[1:]])
 

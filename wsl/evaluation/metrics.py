@@ -20,6 +20,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -27,7 +28,7 @@ import numpy as np
 from wsl.errors import StudyError
 
 DEFINITIONS = ("voc2010", "voc2007", "sklearn", "coco101")
-THREADS = min(4, os.cpu_count() or 1)  # that draw resamples: each holds one block of them, some kB a positive
+THREADS = min(4, os.cpu_count() or 1)  # that draw resamples, each those of another class
 
 
 def average_precision(scores: np.ndarray, labels: np.ndarray, definition: str = "voc2010") -> float:
@@ -143,11 +144,9 @@ def bootstrap(
     classes = [Ranked.of(scores[:, k], labels[:, k], None if hits is None else hits[:, k])
                for k in range(labels.shape[1])]  # fmt: skip
 
-    def of_block(counts: np.ndarray) -> list[np.ndarray]:
-        return [c.weighted_ap(counts) for c in classes]
-
     with ThreadPoolExecutor(THREADS) as pool:  # NumPy computes without Python's lock
-        blocks = list(pool.map(of_block, resample_counts(len(labels), n, seed)))
+        draws = (partial(Ranked.weighted_ap, counts=counts) for counts in resample_counts(len(labels), n, seed))
+        blocks = [list(pool.map(of_class, classes)) for of_class in draws]
     both = np.concatenate([np.array(block) for block in blocks], axis=2)  # (K, 2, B)
     return Resamples(both[:, 0].T, None if hits is None else both[:, 1].T)
 

@@ -238,8 +238,8 @@ def _boxes(path: Path, dataset: Dataset, categories: Mapping[str, str]) -> Itera
         elif isinstance(content, dict) and ("labels" in content or "samples" in content):
             by_stem = {file.stem: image for image, file in zip(dataset.images, dataset.files, strict=True)}
             for stem, name, score, box in (_of_labels if "labels" in content else _of_samples)(content, path):
-                n += 1
                 yield by_stem.get(stem, stem), str(name), float(score), *_four(box), "fraction"
+                n += 1
         else:
             raise StudyError(f"{path}: neither COCO results (a list) nor an export of FiftyOne; export one of them")
     except (KeyError, IndexError, TypeError, AttributeError, ValueError, OverflowError) as error:
@@ -252,7 +252,11 @@ def _of_labels(content: dict, path: Path) -> Iterator[tuple]:
     for stem, found in content["labels"].items():
         for one in found or []:
             label = one["label"]
-            yield stem, classes[label] if isinstance(label, int) and label >= 0 else label, one["confidence"], one["bounding_box"]
+            if isinstance(label, int):
+                if not 0 <= label < len(classes):
+                    raise ValueError(f"the label {label}, where the file lists {len(classes)} classes")
+                label = classes[label]
+            yield stem, label, one["confidence"], one["bounding_box"]
 
 
 def _of_samples(content: dict, path: Path) -> Iterator[tuple]:

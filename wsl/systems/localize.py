@@ -151,7 +151,9 @@ def names_of_drawings(photographs: Sequence[Path], folder: Path) -> list[Path]:
     for path in photographs:
         number = 1
         while True:
-            stem = os.fsdecode(os.fsencode(path.stem)[:LONGEST])
+            stem = path.stem
+            while len(os.fsencode(stem)) > LONGEST:
+                stem = stem[:-1]
             name = folder / f"{stem}{f'-{number}' if number > 1 else ''}{DRAWN}"
             if (key := str(name.resolve()).lower()) not in taken:
                 break
