@@ -14,7 +14,7 @@ from benchmarks.side import measured
 from wsl.errors import StudyError
 from wsl.evaluation import metrics
 from wsl.findings import speed
-from wsl.pages.speed import as_html
+from wsl.pages.tables import of_frame
 
 ABOUT = {"processor": "P", "instruction_set": "AVX2", "arithmetic": "float32", "cores": 2, "memory_gib": 8}
 ABOUT |= {"versions": "v", "commit": "c"}
@@ -120,9 +120,9 @@ def test_ratios_and_bars(tmp_path):
     judged = speed.judge(rows).set_index("against")
     assert judged.loc["torch eager", "reached"] is False and judged.loc["torchcam", "reached"] is True
     assert judged.loc["window by window", "reached"] is None and "grad-cam" not in judged.index
-    html = as_html(speed.sides_table(rows), "caption", "name")
+    html = of_frame(speed.sides_table(rows), "caption", "name")
     assert "2.1 s<br><small>2.1 s to 2.1 s, 3 runs</small>" in html and "860 MiB" in html and "&lt;note&gt;" in html
-    assert "missed" in as_html(speed.bars_table(rows), "caption", "name")
+    assert "missed" in of_frame(speed.bars_table(rows), "caption", "name")
     (sentence,) = speed.machines(rows)
     assert "AVX2" in sentence and "load 0.1 before" in sentence
 
