@@ -42,13 +42,13 @@ SETTINGS  = $(subst ␣␣,,$(subst ␣␣␣, ,$(subst $(space),␣,$(marked)))
 LIKE_CONFIG = $(foreach key,voc_root coco_root trunk weights convention runs,\
   $(patsubst $(key)=%,--$(subst _,-,$(key))=%,$(filter $(key)=%,$(SETTINGS))))
 PLAN      = $(BIN)/wsl plan $(call quoted,$(USED) --cores=$(CORES) $(LIKE_CONFIG)) --books $(FIRST) book
-# The recorded results make a first book where there is none yet; the small study is as quick as that.
-FIRST     = $(if $(SMALL_SET)$(wildcard _build/book.ready),,recorded)
+# Where there is no book yet, the first pages are made of the recorded results alone; the small study is nearly as quick as that.
+FIRST     = $(if $(SMALL_SET)$(wildcard _build/html/index.html),,landing)
 SNAKEMAKE = $(BIN)/snakemake --cores $(call quoted,$(CORES)) --config
 BOOK      = $(call quoted,profiles=$(subst $(space),␣,$(USED)) $(SETTINGS)) --rerun-incomplete $(SNAKE) -- book
 READ      = $(call quoted,profiles= $(SETTINGS)) --rerun-incomplete $(SNAKE) -- book
-RECORDED  = { [ -e _build/html/index.html ] || { $(SNAKEMAKE) $(READ:book=landing) && \
-  echo "The landing page can be read now: $$PWD/_build/html/index.html. The other pages follow."; }; } && $(SNAKEMAKE) $(READ)
+LANDING   = [ -e _build/html/index.html ] || { rm -f _build/landing.ready && $(SNAKEMAKE) $(READ:book=landing) && echo && \
+  echo "The first pages can be read now: $$PWD/_build/html/index.html. The others, and the runs made here, follow."; }
 SAY       = @echo; echo "The book: $$PWD/_build/html/index.html"
 
 export PYTHONUNBUFFERED := 1
@@ -60,15 +60,15 @@ help:            ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@sed -n 's/^#   \([A-Z][A-Z]* \)/  \1/p' $(firstword $(MAKEFILE_LIST))
 
-book: $(INSTALLED)   ## the study on generated scenes: forecast, recorded results, data, training, notebooks, site
+book: $(INSTALLED)   ## the study on generated scenes: forecast, first pages, data, training, notebooks, site
 	@$(PLAN) --follow
-	@[ -z "$(FIRST)" ] || { $(RECORDED) && echo && \
-	  echo "The recorded results can be read now: $$PWD/_build/html/index.html. The runs made here come into it when done."; }
+	@[ -z "$(FIRST)" ] || $(LANDING)
 	@$(SNAKEMAKE) $(BOOK)
 	$(SAY)
 
-read: $(INSTALLED)   ## the book from the recorded results and the runs that are there: computes nothing new, a minute
-	@$(RECORDED)
+read: $(INSTALLED)   ## the book from the recorded results and the runs that are there: computes nothing new, some three minutes
+	@$(LANDING)
+	@$(SNAKEMAKE) $(READ)
 	$(SAY)
 
 # What depends on the arithmetic is tested in both, whichever the processor has (wsl/network/arithmetic.py).

@@ -14,20 +14,19 @@ import sys
 from glob import glob
 from pathlib import Path
 
-from filelock import FileLock, Timeout
 from snakemake.exceptions import WorkflowError
 
+from wsl.errors import StudyError
 from wsl.profile import head_of, load_profile, method_of
+from wsl.systems.progress import only_one
 
-# One `make book` at a time. The system frees this lock when its process ends, however it ends, so whoever gets it may clear the
-# one of Snakemake, which outlives a process that was killed. Jobs and dry runs need none.
+# One `make book` at a time. Whoever has its lock may clear the one of Snakemake, which outlives a process that was killed. Jobs
+# and dry runs need none.
 if workflow.is_main_process and not workflow.output_settings.dryrun:
-    ONLY_ONE = FileLock(".snakemake/study.lock", timeout=0)
-    Path(".snakemake").mkdir(exist_ok=True)
     try:
-        ONLY_ONE.acquire()
-    except Timeout:
-        raise WorkflowError(f"{Path.cwd()}: another `make book` works here; wait until it is done, or stop it first") from None
+        ONLY_ONE = only_one()
+    except StudyError as error:
+        raise WorkflowError(str(error)) from None
     for left in glob(".snakemake/locks/*.lock"):
         Path(left).unlink()
 
@@ -295,8 +294,9 @@ SHOWN = [word for key, value in SHOWN.items() if value for word in ("-a", key, j
 
 # Pages that declare the folder of the runs made here; the others need not wait for them.
 OF_RUNS = [page for page in PAGES if '"runs: ' in Path(f"notebooks/{page}.ipynb").read_text(encoding="utf8")]
-PARTS = len(OF_RUNS if NAMES else PAGES)
-BUILT = "book" if NAMES else "recorded"  # for the forecast: the whole book, or that of the recorded results alone
+FIRST = ["index", "table2", "figure5"]  # of the recorded results alone, where there is no book yet
+PARTS = len(PAGES if NAMES else FIRST)
+BUILT = "book" if NAMES else "landing"  # for the forecast: the whole book, or its first pages
 
 
 rule notebook:
@@ -305,7 +305,7 @@ rule notebook:
         lambda w: ALL_RUNS if w.page in OF_RUNS else [],
         COMPUTING,
         code("evaluation", "findings", "pages"),
-        glob("tools/notebook.py"),
+        glob("tools/notebook.py"),  # where it is: a folder of notebooks and profiles alone can be planned as well
         glob("results/**/*.*", recursive=True),
     output:
         "book/executed/{page}.ipynb",
@@ -334,9 +334,9 @@ SITE = ["_config.yml", *glob("tools/*.py"), "wsl/api.py"]  # the page of the Pyt
 SITE += [p for p in glob("book/**/*.*", recursive=True) if not re.search(r"executed|__pycache__", p) and Path(p).is_file()]
 
 
-rule landing:  # where there is no book yet: its landing page, while the notebooks of the others are still to be executed
+rule landing:  # the first pages, while the notebooks of the others are still to be executed
     input:
-        "book/executed/index.ipynb",
+        expand("book/executed/{page}.ipynb", page=FIRST),
         SITE,
     output:
         touch("_build/landing.ready"),
@@ -345,7 +345,7 @@ rule landing:  # where there is no book yet: its landing page, while the noteboo
     resources:
         **needs(4, 1),
     shell:
-        "{PYTHON} -m tools.site build --so-far && {DONE} recorded landing"
+        "{PYTHON} -m tools.site build --so-far && {DONE} landing site"
 
 
 rule book:
@@ -354,7 +354,6 @@ rule book:
         SITE,
     output:
         "_build/html/index.html",
-        touch("_build/book.ready"),  # not there after the landing page alone
     benchmark:
         steps("site/book")
     resources:

@@ -36,7 +36,7 @@ def test_kept_is_found_under_its_name_alone(folder):
 
 def test_the_key_knows_all_that_the_content_depends_on(monkeypatch):
     keys = [cache.key("alexnet", "w"), cache.key("alexnet", "v"), cache.key("squeezenet1_1", "w")]
-    monkeypatch.setattr(cache, "version", lambda package: "0")
+    monkeypatch.setattr(cache, "_version", lambda package: "0")
     keys.append(cache.key("alexnet", "w"))
     monkeypatch.setattr(cache, "FORMAT", cache.FORMAT + 1)
     keys.append(cache.key("alexnet", "w"))

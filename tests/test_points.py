@@ -72,6 +72,12 @@ def test_zarr(voc_root, tmp_path):
     for name in ("array.zarr", "group.zarr"):
         found = dict(points.read_arrays(tmp_path / name, dataset))
         np.testing.assert_array_equal([found[image] for image in dataset.images], maps)
+    about = {"zarr_format": 2, "shape": [4, 20, 3, 5], "chunks": [4, 20, 3, 5], "dtype": "|O", "fill_value": "", "order": "C"}
+    evil = tmp_path / "evil.zarr"  # a pickle behind another codec, by which Zarr tells the type
+    evil.mkdir()
+    (evil / ".zarray").write_text(json.dumps(about | {"compressor": None, "filters": [{"id": "vlen-utf8"}, {"id": "pickle"}]}))
+    with pytest.raises(StudyError, match="evil.zarr: cannot be read as Zarr .*pickle"):
+        dict(points.read_arrays(evil, dataset))
 
 
 def test_the_most_confident_box_of_each_class_is_the_prediction(coco_json, tmp_path, capsys):

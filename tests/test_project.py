@@ -104,7 +104,7 @@ def test_every_third_party_import_is_declared(folders, extras):
     for path in (path for folder in folders.split() for path in (ROOT / folder).glob("*.py")):
         found |= set(re.findall(r"^\s*(?:import|from) (\w+)", path.read_text(), re.MULTILINE))
     # installed by hand where they are wanted: the first one asks for another OpenCV, the second reads one kind of file alone
-    by_hand = {"pytorch_grad_cam", "zarr"}
+    by_hand = {"pytorch_grad_cam", "zarr", "numcodecs"}
     ours = found - set(sys.stdlib_module_names) - {"wsl", "tools", "__future__"} - by_hand
     assert {canonicalize_name(names.get(name, name)) for name in ours} <= declared
 

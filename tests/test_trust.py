@@ -7,6 +7,7 @@ import stat
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from conftest import REPOSITORY
@@ -15,19 +16,25 @@ from hostile import network
 from hostile.inputs import AREAS, held
 
 from wsl import files
+from wsl.cli.arguments import shown
 from wsl.cli.main import main
+from wsl.data.images import read_image
 from wsl.data.photographs import PHOTOGRAPHS
 from wsl.errors import StudyError
+from wsl.evaluation import views
+from wsl.evaluation.evaluate import markdown_table
 from wsl.files import inside, open_to_read, seal, unseal, whole_file
 from wsl.scenes import generate as scenes
 from wsl.systems import study
+from wsl.systems.localize import names_of_drawings
 from wsl.systems.train import Process
 
 EVERY = 7  # of the hostile inputs: `make torture` tries all
 
 
 @pytest.mark.parametrize("area", AREAS)
-def test_hostile_inputs_end_in_one_line(area, tmp_path):
+def test_hostile_inputs_end_in_one_line(area, tmp_path, monkeypatch):
+    monkeypatch.setattr("wsl.data.packed.LIMIT", 2**24)  # sooner reached
     faults = [held(trial) for n, trial in enumerate(AREAS[area](tmp_path, random.Random(0))) if n % EVERY == 0]
     assert len(faults) > 0 and not any(faults), [fault for fault in faults if fault]
 
@@ -79,6 +86,20 @@ def test_a_full_disk_under_the_output_is_one_line(coco_json, tmp_path, monkeypat
     assert "error: No space left on device; free some disk" in capsys.readouterr().err
 
 
+def test_a_name_steers_neither_terminal_nor_markdown():
+    assert shown("a\x1b[2J\n\u202eß") == r"a\x1b[2J\n\u202eß"
+    lines = [("class", "a|b"), (r"<img src=x>\|`*", "1"), ("mAP", "1")]
+    assert markdown_table(lines).splitlines()[2] == r"| \<img src=x>\\\|\`\* | 1 |"
+
+
+def test_a_photograph_of_a_long_name_is_drawn_under_a_shorter_one(tmp_path):
+    one, other = names_of_drawings([Path("x" * 250 + "a.jpg"), Path("x" * 250 + "b.jpg")], tmp_path)
+    for path in (one, other):
+        with whole_file(path) as temporary:
+            temporary.touch()
+    assert one != other
+
+
 def test_names_that_a_terminal_cannot_show_are_shown_in_ascii(coco_json, tmp_path, monkeypatch):
     path = tmp_path / os.fsdecode(b"gr\xc3\xb6\xdf\xff.csv")  # not UTF-8 all through
     path.write_text("image,class,score,x,y\n7,car,1,5,5\n")
@@ -96,6 +117,20 @@ def test_a_byte_that_changed_is_seen():
 
 
 # ---- what is read
+
+
+def test_a_link_that_leads_to_itself_is_one_bad_picture(tmp_path):
+    (tmp_path / "loop.jpg").symlink_to("loop.jpg")
+    with pytest.raises(StudyError, match="loop.jpg: cannot be read .Too many levels"):
+        read_image(tmp_path / "loop.jpg")
+
+
+def test_tables_of_views_that_are_spoilt_are_refused_by_name(tmp_path):
+    for content in (b"", b"PAR1" + bytes(20) + b"PAR1"):
+        for name in views.FILES:
+            (tmp_path / name).write_bytes(content)
+        with pytest.raises(StudyError, match="pictures.parquet: cannot be read .* `wsl views`"):
+            views.read(tmp_path)
 
 
 def test_a_pipe_is_read_if_somebody_writes_to_it(tmp_path, monkeypatch):
@@ -153,5 +188,8 @@ def test_a_second_training_of_a_head_waits(tmp_path, capsys):
 def test_nothing_is_sent_to_the_internet(tmp_path):
     words = [sys.executable, "-m", "wsl.cli", "localize", str(PHOTOGRAPHS["chelsea"].path), "--out", str(tmp_path)]
     assert network.sockets(words, REPOSITORY, tmp_path / "log") == []
+    network.small_book(tmp_path, REPOSITORY)
+    (tmp_path / "tools").symlink_to(REPOSITORY / "tools")
+    assert network.sockets([sys.executable, "-m", "tools.site", "build"], tmp_path, tmp_path / "log") == []
     probe = "import socket; socket.socket().connect_ex(('127.0.0.1', 9))"  # the trace sees one
     assert network.sockets([sys.executable, "-c", probe], tmp_path, tmp_path / "log")

@@ -13,6 +13,7 @@ import pytest
 import yaml
 from filelock import FileLock
 
+from wsl.cli.main import main as wsl
 from wsl.profile import head_of, load_profile
 from wsl.systems import progress
 
@@ -209,8 +210,11 @@ def test_a_second_workflow_in_the_folder_is_refused_in_words(dry_run, tmp_path, 
         dry_run("-n", "--config", "profiles=", "--", "book")  # changes nothing
         with pytest.raises(SystemExit) as end:
             main(["--cores", "1", "--config", "profiles=", "--", "book"])
-    assert end.value.code == 1 and "another `make book` works here; wait until it is done" in capfd.readouterr().err
-    assert not (tmp_path / "book" / "executed").exists()
+        assert end.value.code == 1 and "another `make book` works here; wait until it is done" in capfd.readouterr().err
+        progress.follow(tmp_path / "runs", {"scenes data": 30.0})  # the first one's forecast stays
+        kept = (tmp_path / "runs" / "forecast.json").read_text()
+        assert wsl(["plan", "scenes", "--follow"]) == 2 and "another `make book` works here" in capfd.readouterr().err
+    assert not (tmp_path / "book" / "executed").exists() and (tmp_path / "runs" / "forecast.json").read_text() == kept
 
 
 def test_make_passes_settings_on_as_they_are(tmp_path):
@@ -230,6 +234,6 @@ def test_make_passes_settings_on_as_they_are(tmp_path):
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     plan = ["plan", "scenes", "voc2012", "--cores=2", f"--voc-root={root}", f"--runs={runs}", "--books"]
-    plan += ["book"] if (ROOT / "_build/book.ready").exists() else ["recorded", "book"]
+    plan += ["book"] if (ROOT / "_build/html/index.html").exists() else ["landing", "book"]
     config = ["--config", "profiles=scenes voc2012", f"voc_root={root}", f"runs={runs}", "processes=2"]
     assert done.stdout.splitlines() == [*plan, "--cores", "2", *config, "--rerun-incomplete", "-n", "--", "book"]

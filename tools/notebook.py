@@ -35,6 +35,7 @@ from wsl.errors import StudyError
 from wsl.files import whole_file
 
 BANNER = "papermill-error-cell-tag"  # papermill puts such a cell on top of a notebook that failed
+HEADING, FENCED = re.compile(r"^(#+) ", re.M), re.compile(r"^```.*?^```", re.M | re.S)  # of Markdown; code in it
 ADDRESS = re.compile(r" at 0x[0-9a-fA-F]{6,}")
 
 
@@ -220,14 +221,14 @@ def _without_absent(cells: list) -> list:
     """The cells; where one says that nothing is there (`wsl.pages.show.Absent`), without its code and the rest of its section."""
     kept, level, over = [], 1, 0  # levels of the last heading, and of the section that is over (0: none)
     for cell in cells:
-        if cell.cell_type == "markdown" and (heading := re.match(r"#+", cell.source)):
-            if len(heading[0]) <= over:
+        if cell.cell_type == "markdown" and (heading := re.match(r"(#+) ", cell.source)):
+            if len(heading[1]) <= over:
                 over = 0
-            level = len(re.findall(r"^(#+) ", cell.source, re.M)[-1])
+            level = len(HEADING.findall(FENCED.sub("", cell.source))[-1])
         if over:
             continue
         if any(output.get("metadata", {}).get("absent") for output in cell.get("outputs", [])):
-            cell.metadata["tags"] = [*cell.metadata.get("tags", []), "remove-input"]
+            cell.metadata["tags"] = sorted({*cell.metadata.get("tags", []), "remove-input"})
             over = level
         kept.append(cell)
     return kept

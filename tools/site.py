@@ -21,6 +21,7 @@ from html import unescape
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import nbformat
 from bs4 import BeautifulSoup
 from sphinx_external_toc.parsing import parse_toc_yaml
 
@@ -64,7 +65,8 @@ def stage(book: Path, folder: Path, missing: Sequence[str] = ()) -> None:
             path.unlink()
     for page in missing:
         title = next(line for line in read(book.parent / "notebooks" / f"{page}.ipynb").cells[0].source.splitlines() if line)
-        (folder / f"{page}.md").write_text(f"{title}\n\n{BEING_MADE}\n", encoding="utf8")
+        said = nbformat.v4.new_markdown_cell(f"{title}\n\n{BEING_MADE}", id="being-made")
+        nbformat.write(nbformat.v4.new_notebook(cells=[said]), folder / f"{page}.ipynb")  # under the name that links have
 
 
 def prepare(root: Path, so_far: bool = False) -> list[str]:

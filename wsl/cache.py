@@ -11,6 +11,7 @@ recently goes. WSL_CACHE=off keeps nothing, WSL_CACHE=FOLDER keeps it there. Whe
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -43,6 +44,7 @@ def key(*about: str) -> str:
     return hashlib.sha256(json.dumps([FORMAT, *about, *map(_version, PACKAGES)]).encode()).hexdigest()[:32]
 
 
+@functools.cache
 def _version(package: str) -> str:
     try:
         return version(package)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import math
 import os
+import re
 import secrets
 import select
 import stat
@@ -18,6 +21,9 @@ from wsl.errors import StudyError
 
 KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
 PATIENCE = 10  # seconds that a pipe may stay silent
+LARGEST = 2**31  # bytes of a file that is read as a whole
+# Characters that steer a terminal, end a line, or turn round the order in which a line is read: no name has them
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 STALE = 24 * 3600  # seconds after which a temporary file is of a writer that died
 
 
@@ -28,7 +34,7 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     What `path` names is refused unless it is a regular file that may be written, or nothing yet: a device or a folder of that
     name is not put out of the way. A symbolic link stays, and the file that it leads to is replaced.
     """
-    check_regular(path, "name another file to write to")
+    check_regular(path, "name another file to write to", math.inf)
     path = Path(os.path.realpath(path))
     if path.exists() and not os.access(path, os.W_OK):
         raise StudyError(f"{path}: is write-protected; name another file, or allow writing to it")
@@ -48,14 +54,20 @@ def whole_file(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def check_regular(path: str | Path, remedy: str) -> None:
-    """Refuse what is there and no regular file: a pipe would be waited for without end, a device read or overwritten."""
+def check_regular(path: str | Path, remedy: str, most: float = LARGEST) -> None:
+    """Refuse what is there and no regular file: a pipe would be waited for without end, a device read or overwritten.
+
+    most: bytes of what will be read as a whole.
+    """
     try:
-        kind = stat.S_IFMT(os.stat(path).st_mode)
+        about = os.stat(path)
     except OSError:  # absent, or not to be reached: who opens it says so
         return
+    kind = stat.S_IFMT(about.st_mode)
     if kind != stat.S_IFREG:
         raise StudyError(f"{path}: is {KINDS.get(kind, 'a device')}, not a regular file; {remedy}")
+    if about.st_size > most:
+        raise StudyError(f"{path}: has {about.st_size:,} bytes, at most {most:,} are read; {remedy}")
 
 
 def open_to_read(path: str | Path, remedy: str = "give a file") -> BinaryIO:
@@ -69,6 +81,16 @@ def open_to_read(path: str | Path, remedy: str = "give a file") -> BinaryIO:
         raise StudyError(f"{path}: is a pipe to which nothing was written for {PATIENCE} seconds; {remedy}")
     os.set_blocking(pipe, True)
     return open(pipe, "rb")
+
+
+def read_whole(file: BinaryIO, source: str | Path, most: int = LARGEST, has: str = "has") -> bytes:
+    """The content of an open file or pipe; StudyError once it is more than `most` bytes, which need not be its end."""
+    content = io.BytesIO()
+    while part := file.read(2**24):
+        content.write(part)
+        if content.tell() > most:
+            raise StudyError(f"{source}: {has} more than {most:,} bytes; give a smaller file")
+    return content.getvalue()
 
 
 def inside(folder: Path, name: str, source: Path) -> Path:

@@ -16,6 +16,7 @@ from wsl.data import coco, voc
 from wsl.data.dataset import Dataset
 from wsl.data.geometry import side_at
 from wsl.errors import StudyError
+from wsl.files import check_regular
 from wsl.schema import STRICT, Scales, Seed, Side, TrunkName, check_inputs, in_words
 
 # ---- systems: a name is a method, then any number of changes: weak_sup, weak_sup@mean, masked_pool@n10, center@train_s1@n10
@@ -229,6 +230,7 @@ def load_profile(name: str, **changes: object) -> Profile:
     path = Path(name).expanduser() if name.endswith(".toml") else files("wsl.profiles") / f"{name}.toml"
     if not path.is_file():
         raise StudyError(f"profile {name!r} is unknown; choose one of {', '.join(profile_names())}, or name a .toml file")
+    check_regular(path, "name a profile")
     try:
         values = tomllib.loads(path.read_text(encoding="utf8"))
     except (OSError, ValueError, RecursionError) as error:  # a TOMLDecodeError is a ValueError

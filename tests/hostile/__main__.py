@@ -9,8 +9,9 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from hostile import network
-from hostile.inputs import AREAS, held
+from tqdm import tqdm
+
+from hostile import inputs, network
 from hostile.kills import kills
 from hostile.own import spoilings
 
@@ -24,11 +25,11 @@ def trials(area: str, folder: Path, draw: random.Random, count: int) -> Iterator
         return network.commands(folder, sys.executable, ROOT)
     if area == "own files":
         return spoilings(folder, draw)
-    return ((trial.what, held(trial)) for trial in AREAS[area](folder, draw))
+    return ((trial.what, inputs.held(trial)) for trial in inputs.AREAS[area](folder, draw))
 
 
 def main() -> int:
-    names = [*AREAS, "own files", "network", "kills"]
+    names = [*inputs.AREAS, "own files", "network", "kills"]
     p = argparse.ArgumentParser(prog="make torture", description=__doc__)
     p.add_argument("areas", nargs="*", metavar="AREA", help=f"of: {', '.join(names)} (default: all)")
     p.add_argument("--seed", type=int, default=0)
@@ -41,13 +42,16 @@ def main() -> int:
             print("network: not tried, strace is not installed")
             continue
         with tempfile.TemporaryDirectory(prefix="wsl-torture-") as folder:
-            found = list(trials(area, Path(folder), random.Random(args.seed), args.kills))
-        faults = [fault for _, fault in found if fault]
-        lost += len(faults)
-        print(f"{area}: tried {len(found)}, held {len(found) - len(faults)}", *faults, sep="\n  ", flush=True)
+            tried = held = 0
+            for _, fault in (bar := tqdm(trials(area, Path(folder), random.Random(args.seed), args.kills), area, unit="trial")):
+                tried, held = tried + 1, held + (not fault)
+                if fault:
+                    bar.write(f"  {fault}")
+        lost += tried - held
+        print(f"{area}: tried {tried}, held {held}", flush=True)
         if args.record:
             with open(args.record, "a") as file:
-                file.write(f"{area},{args.seed},{len(found)},{len(found) - len(faults)}\n")
+                file.write(f"{area},{args.seed},{tried},{held}\n")
     return int(lost > 0)
 
 

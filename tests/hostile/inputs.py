@@ -3,14 +3,18 @@ harmless after all, in a result."""
 
 from __future__ import annotations
 
+import bz2
 import contextlib
+import gzip
 import io
 import itertools
 import json
+import lzma
 import os
 import random
 import signal
 import struct
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,23 +27,28 @@ from safetensors.numpy import save
 
 from wsl.cli.main import main
 
-SECONDS = 20  # that one trial may take
+SECONDS = 60  # on a busy machine, that one trial may take
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A command line, and the exit statuses that are right."""
+    """A command line, the exit statuses that are right, and what its error must say."""
 
     what: str
     words: list[str]
     right: tuple[int, ...] = (2,)
+    says: str = ""
+
+
+class Late(BaseException):
+    """Of its own: the program would take an OSError, which TimeoutError is, for one of the file."""
 
 
 def held(trial: Trial) -> str:
     """"" where the command ends as it should, else what is wrong."""
 
     def late(*_) -> None:
-        raise TimeoutError
+        raise Late
 
     out, err = io.TextIOWrapper(io.BytesIO()), io.StringIO()
     before = signal.signal(signal.SIGALRM, late)
@@ -49,7 +58,7 @@ def held(trial: Trial) -> str:
             status = main(trial.words)
     except SystemExit as end:  # of argparse
         status = end.code
-    except TimeoutError:
+    except Late:
         return f"{trial.what}: no end after {SECONDS} s"
     except BaseException as error:
         return f"{trial.what}: {type(error).__name__}: {error}"
@@ -62,6 +71,8 @@ def held(trial: Trial) -> str:
         return f"{trial.what}: exit {status}; {said[-1:]}"
     if status == 2 and not (said and said[0].startswith("error: ") and all(line.startswith("  ") for line in said[1:])):
         return f"{trial.what}: said {said[:3]}"
+    if trial.says not in " ".join(said):
+        return f"{trial.what}: said {said[:3]}, not {trial.says!r}"
     return ""
 
 
@@ -326,6 +337,118 @@ def tables(folder: Path, draw: random.Random) -> Iterator[Trial]:
         yield Trial(f"a table that is a {name}", ["evaluate", str(path), *words])
 
 
+def bombs(folder: Path, draw: random.Random) -> Iterator[Trial]:
+    """Small files that are large when unpacked, large files without content, and names that steer a terminal."""
+    path, table = _write_coco(folder), folder / "mine.csv"
+    table.write_text("image,class,score,x,y\n1,cat,1,5,5\n2,cat,0,5,5\n")
+    for pack, name in ((gzip, "gz"), (bz2, "bz2"), (lzma, "xz")):
+        for what in ("{},", "0123456789,"):  # 2 GiB, in 4,096 parts
+            packed = folder / f"bomb.{name}"
+            packed.write_bytes(4096 * pack.compress(what.encode() * (2**19 // len(what))))
+            words = ["evaluate", str(table), "--coco", str(packed)]
+            yield Trial(f"2 GiB of {what!r} as {name}", words, says="unpacks to more than")
+    packed.write_bytes(gzip.compress(b"[") + 8 * gzip.compress(b"[]," * 2**22) + gzip.compress(b"[]]"))
+    yield Trial("COCO, 33 million lists", ["evaluate", str(table), "--coco", str(packed)], says="20,000,000 lists")
+    many = pa.array(["x" * 10**6, "cat"])
+    columns = {"image": pa.DictionaryArray.from_arrays(np.zeros(10**5, np.int32), many), "class": ["cat"] * 10**5}
+    pq.write_table(pa.table(columns | dict.fromkeys(("score", "x", "y"), np.zeros(10**5))), folder / "long.parquet")
+    yield Trial("a table of 100 GB of text", ["evaluate", str(folder / "long.parquet"), "--coco", str(path)])
+    lists = {"image": ["1"], "class": ["cat"], "score": [1.0], "x": [[5.0] * 10**5], "y": [5.0]}
+    pq.write_table(pa.table(lists), folder / "lists.parquet")
+    yield Trial("a table of lists", ["evaluate", str(folder / "lists.parquet"), "--coco", str(path)])
+    for name in ("large.json", "large.csv", "large.toml", "large.png"):
+        with open(folder / name, "wb") as file:
+            file.truncate(2**36)
+        words = {".json": ["evaluate", str(table), "--coco"], ".csv": ["evaluate", "--coco", str(path)]}
+        words |= {".toml": ["data", "scenes"], ".png": ["localize"]}
+        yield Trial(f"64 GiB of nothing as {name}", [*words[Path(name).suffix], str(folder / name)])
+    for key, section in (("name", "categories"), ("id", "images"), ("file_name", "images")):
+        for name in ("\x1b[2J", "a\nb", "a\u202eb", "\x9b2J", "\ud800"):
+            content = _coco() | {"annotations": []}
+            content[section][0][key] = name
+            path.write_text(json.dumps(content))
+            yield Trial(f"COCO, {key} {name!r}", ["data", "check", "--coco", str(path)])
+    path.write_text(json.dumps(_coco() | {"categories": [{"id": 1, "name": "mAP"}]}))
+    table.write_text("image,class,score,x,y\n1,mAP,1,5,5\n2,mAP,0,5,5\n")
+    yield Trial("COCO, a class called as the mean is", ["evaluate", str(table), "--coco", str(path)])
+    path.write_text(json.dumps(_coco()))
+    for name in ("\x1b[2J", "a\u202eb"):
+        table.write_text(f"image,class,score,x,y\n1,{name},1,5,5\n")
+        yield Trial(f"a table with class {name!r}", ["evaluate", str(table), "--coco", str(path)])
+
+
+def maps_and_boxes(folder: Path, draw: random.Random) -> Iterator[Trial]:
+    """What `wsl points` reads: arrays of shapes and types that no map has, packed arrays, pipes, boxes that are none."""
+    number, path = itertools.count(), str(_write_coco(folder))
+
+    def trial(what: str, place: Path, right=(2,), more: tuple = ()) -> Trial:
+        words = ["points", str(place), "--coco", path, "-o", str(folder / "out.csv"), *map(str, more)]
+        return Trial(f"maps, {what}", words, right)
+
+    def kept(name: str, content: bytes) -> Path:
+        place = folder / str(next(number))
+        place.mkdir()
+        (place / name).write_bytes(content)
+        return place
+
+    def array(values, **options) -> bytes:
+        content = io.BytesIO()
+        np.save(content, values, **options)
+        return content.getvalue()
+
+    def header(shape: tuple, kind: str = "<f4") -> bytes:
+        content = io.BytesIO()
+        np.lib.format.write_array_header_1_0(content, {"descr": kind, "fortran_order": False, "shape": shape})
+        return content.getvalue() + bytes(64)
+
+    def packed(**members: bytes) -> bytes:
+        content = io.BytesIO()
+        with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, data in members.items():
+                archive.writestr(name, data)
+        return content.getvalue()
+
+    program = array(np.array([[[{}]]]), allow_pickle=True)
+    good, archive = array(np.zeros((1, 4, 4))), packed(**{"cat.npy": array(np.zeros((40, 40)))})
+    for place in (kept("1.npy", good), kept("1.npz", archive)):
+        yield trial("good", place, (0,))
+    for shape in ((10**30, 4, 4), (1, 10**9, 10**9), (-1, 4, 4), (1, 2**62, 2), (1, 0, 4), (), (2, 4, 4)):
+        yield trial(f"of shape {shape}", kept("1.npy", header(shape)))
+        yield trial(f"packed, of shape {shape}", kept("1.npz", packed(**{"cat.npy": header(shape)})))
+    for kind in ("|O", "<c8", "<U10", "|V8", "<M8[s]", "x"):
+        yield trial(f"of {kind}", kept("1.npy", header((1, 2, 2), kind)))
+    for name, content in (("1.npy", program), ("1.npz", packed(**{"cat.npy": program})), ("1.npy", program[10:]),
+                          ("1.npy", b"\x80\x04cos\nsystem\n(S'touch pwned'\ntR.")):  # fmt: skip
+        yield trial(f"{name} that is a pickle", kept(name, content))
+    zeros = packed(**{"1.npy": header((1, 2**15, 2**15)) + bytes(2**27)})
+    yield trial("packed 4 GiB, of which 128 MiB are there", kept("1.npz", zeros))
+    for what in (packed(), packed(cat=b"text"), archive[: len(archive) // 2], archive[:60] + b"\xff" * 20 + archive[80:]):
+        yield trial(f"{what[:20]!r}", kept("1.npz", what))
+    for _ in range(30):
+        name, content = draw.choice([("1.npy", bytearray(good)), ("1.npz", bytearray(archive))])
+        content[draw.randrange(len(content))] ^= 1 << draw.randrange(8)
+        yield trial(f"a changed {name}", kept(name, content), (0, 2))
+    place = kept("other.txt", b"")
+    os.mkfifo(place / "1.npy")
+    for what in (place, place / "1.npy", Path("/dev/zero"), folder / "nothing"):
+        yield trial(f"from {what.name}", what)
+    (folder / "twice").write_text("cat\ncat\n")
+    yield trial("a class named twice", kept("1.npy", array(np.zeros((2, 4, 4)))), more=("--classes", folder / "twice"))
+    yield trial("classes from a pipe", kept("1.npy", good), more=("--classes", place / "1.npy"))
+    for values in (np.array(["x"]), np.array([np.nan]), np.array([1j]), np.zeros((1, 2))):
+        yield trial(f"scores {values}", kept("1.npy", good), more=("--scores", kept("1.npy", array(values))))
+
+    one = {"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 0.5}
+    for key, value in itertools.product(one, [*STRANGE, [1, 2], [HUGE, 1, 2, 3], [[1]] * 4, "\ud800"]):
+        yield trial(f"box, {key} = {value!r:.20}", kept("b.json", json.dumps([one | {key: value}]).encode()) / "b.json", (0, 2))
+    label = {"label": "cat", "confidence": 1, "bounding_box": [0, 0, 1, 1]}
+    for key, value in itertools.product(label, STRANGE):
+        content = json.dumps({"labels": {"1": [label | {key: value}]}}).encode()
+        yield trial(f"label, {key} = {value!r:.20}", kept("b.json", content) / "b.json", (0, 2))
+    for text in ("[]", "[3]", "{}", "null", '{"labels": 3}', '{"labels": {"1": 3}}', '{"labels": {"1": "abc"}}', DEEP, ""):
+        yield trial(f"boxes {text!r:.30}", kept("b.json", text.encode()) / "b.json")
+
+
 def pictures(folder: Path, draw: random.Random) -> Iterator[Trial]:
     path = _write_coco(folder)
     words, place = ["data", "check", "--coco", str(path)], folder / "val" / "1.png"
@@ -359,15 +482,21 @@ def outputs(folder: Path, draw: random.Random) -> Iterator[Trial]:
     for name in names:
         (folder / name).write_text("image,class,score,x,y\n1,cat,1,5,5\n2,cat,0,5,5\n")
     words = ["compare", *(str(folder / name) for name in names), "--coco", str(path), "--bootstrap", "0", "--html"]
-    (folder / "folder").mkdir()
-    os.mkfifo(folder / "pipe")
-    (folder / "null").symlink_to("/dev/null")
-    for name in ("folder", "pipe", "null", "a.csv/x.html", "x" * 300, "/dev/full", "/proc/nothing/x", "/proc/version"):
+    (folder / "folder.html").mkdir()
+    os.mkfifo(folder / "pipe.html")
+    (folder / "full.html").symlink_to("/dev/full")
+    for name in ("folder.html", "pipe.html", "full.html", "a.csv/x.html", "x" * 300 + ".html", "/proc/nothing/x.html", "b.csv"):
         yield Trial(f"output to {name:.30}", [*words, str(folder / name)])
-        assert Path("/dev/full").is_char_device() and (folder / "pipe").is_fifo() and (folder / "null").is_symlink()
+        assert Path("/dev/full").is_char_device() and (folder / "pipe.html").is_fifo() and (folder / "full.html").is_symlink()
+    picture, mine = str(folder / "val" / "1.png"), str(folder / "a.csv")
+    columns = (folder / "a.csv").read_bytes()
+    for words in (["localize", picture, "--csv", picture], ["evaluate", mine, "--coco", str(path), "--html", mine],
+                  ["submit", str(folder), "--out", mine]):  # fmt: skip
+        yield Trial(f"{words[0]} over one of its inputs", words)
+        assert (folder / "a.csv").read_bytes() == columns
 
 
 AREAS: dict[str, Callable[[Path, random.Random], Iterator[Trial]]] = {
     "heads": heads, "manifests": manifests, "profiles": profiles, "COCO annotations": coco_files, "VOC annotations": voc_files,
-    "tables": tables, "pictures": pictures, "outputs": outputs,
+    "tables": tables, "maps and boxes": maps_and_boxes, "bombs": bombs, "pictures": pictures, "outputs": outputs,
 }  # fmt: skip

@@ -23,6 +23,16 @@ def sockets(words: list[str], folder: Path, log: Path) -> list[str]:
     return [line for line in log.read_text().splitlines() if "AF_INET" in line and not PROBE.search(line)]
 
 
+def small_book(folder: Path, root: Path) -> None:
+    """What `tools.site build` needs in `folder`: our settings, styles and extensions, and one page."""
+    for name in ("_static", "_ext", "references.bib"):
+        source, target = root / "book" / name, folder / "book" / name
+        shutil.copytree(source, target) if source.is_dir() else shutil.copy(source, target)
+    shutil.copy(root / "_config.yml", folder)
+    (folder / "book" / "_toc.yml").write_text("format: jb-book\nroot: index\n")
+    (folder / "book" / "index.md").write_text("# A page\n\n$x$\n\n```{eval-rst}\n.. autoexception:: wsl.errors.StudyError\n```\n")
+
+
 def available() -> bool:
     return shutil.which("strace") is not None
 
@@ -40,9 +50,11 @@ def commands(folder: Path, python: str, root: Path) -> Iterator[tuple[str, str]]
         "train": [*wsl, "train", *profile, "--", "weak_sup"], "predict": [*wsl, "predict", *profile, "--", "weak_sup"],
         "localize": [*wsl, "localize", str(PHOTOGRAPHS["chelsea"].path)],
         "a notebook": [python, "-m", "tools.notebook", "run", str(root / "notebooks" / "table2.ipynb"), str(folder / "a.ipynb")],
+        "the site": [python, "-m", "tools.site", "build"],
     }  # fmt: skip
     for name in ("tools", "wsl", "results", "notebooks"):
         (folder / name).symlink_to(root / name)
+    small_book(folder, root)
     for what, words in steps.items():
         found = sockets(words, folder, folder / "strace.log")
         yield what, f"{what}: {found[:3]}" if found else ""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wsl import __version__
 from wsl.errors import StudyError
+from wsl.files import CONTROL
 
 if TYPE_CHECKING:
     from wsl.data.dataset import Dataset
@@ -87,8 +88,27 @@ def check_measure_arguments(args: argparse.Namespace) -> None:
         raise StudyError("--bootstrap and --seed: expected integers >= 0")
 
 
+def shown(text: object) -> str:
+    """Text for a terminal: what would steer it, as the name of a file from elsewhere may, is written as its escape."""
+    return CONTROL.sub(lambda found: ascii(found[0])[1:-1], str(text))
+
+
 def warn(message: str) -> None:
-    print(f"warning: {message}", file=sys.stderr)
+    print(f"warning: {shown(message)}", file=sys.stderr)
+
+
+def output(*endings: str) -> Callable[[str], Path]:
+    """The type of an argument that names a file to write, with the ending of its kind.
+
+    Without it `--html *.csv`, in which a name was forgotten, would write over the first of the user's tables.
+    """
+
+    def path(text: str) -> Path:
+        if not text.lower().endswith(endings):
+            raise StudyError(f"{text}: expected a name that ends in {' or '.join(endings)}")
+        return Path(text)
+
+    return path
 
 
 def add_profile_arguments(p: argparse.ArgumentParser, several: bool = False) -> None:

@@ -13,6 +13,7 @@ from wsl.cli.arguments import (
     form_of,
     how_made,
     load_dataset,
+    output,
     warn,
 )
 from wsl.errors import StudyError
@@ -40,7 +41,8 @@ examples:
     p.add_argument("--bootstrap", type=int, default=1000, metavar="N", help="resamples of images (default: 1000; 0: none)")
     p.add_argument("--seed", type=int, default=0, metavar="S", help="seed of the resamples (default: 0)")
     add_form_arguments(p)
-    p.add_argument("--html", metavar="FILE", help="write a page to send as well: differences, charts and tables")
+    told = "write a page to send as well: differences, charts and tables"
+    p.add_argument("--html", type=output(".html", ".htm"), metavar="FILE", help=told)
     p.set_defaults(run=run_compare)
 
 

@@ -27,6 +27,8 @@ from wsl.cli.arguments import (
     form_of,
     how_made,
     load_dataset,
+    output,
+    shown,
     warn,
 )
 from wsl.errors import StudyError
@@ -42,7 +44,7 @@ def main(argv: list[str] | None = None) -> int:
         sys.stdout.flush()
         return status
     except StudyError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print("error:", "\n".join(map(shown, str(error).split("\n"))), file=sys.stderr)
         return 2
     except ModuleNotFoundError as error:  # the base dependencies do for evaluate, compare and data check
         package = (error.name or "").partition(".")[0]
@@ -55,7 +57,7 @@ def main(argv: list[str] | None = None) -> int:
         _leave_stdout()
         return 0
     except OSError as error:  # a full disk, no permission, a folder in place of a file
-        where = "" if error.filename is None else f"{error.filename}: "
+        where = "" if error.filename is None else f"{shown(error.filename)}: "
         remedy = "free some disk" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "check the place and its permissions"
         print(f"error: {where}{error.strerror or error}; {remedy}", file=sys.stderr)
         _leave_stdout()
@@ -136,7 +138,7 @@ examples:
     p.add_argument("--also", nargs="+", choices=questions, default=[], metavar="QUESTION", help=told)
     p.add_argument("--pointing-tolerance", type=float, default=15.0, metavar="PX", help="of --also pointing (default: 15)")
     add_form_arguments(p)
-    p.add_argument("--html", metavar="FILE", help="write a page to send as well: charts, curves and the worst misses")
+    p.add_argument("--html", type=output(".html", ".htm"), metavar="FILE", help="write a page: charts, curves, worst misses")
     p.set_defaults(run=run_evaluate)
 
 
@@ -171,7 +173,7 @@ def run_evaluate(args: argparse.Namespace) -> int:
         rule = "" if args.rule == "voc2010" else f", rule {args.rule}"
         form = evaluate.FORMS[form_of(args)]
         if form_of(args) == "text":
-            print(f"{args.pred} on {dataset.name}: {len(dataset)} images, tolerance {args.tolerance:g} px{rule}\n")
+            print(f"{shown(args.pred)} on {dataset.name}: {len(dataset)} images, tolerance {args.tolerance:g} px{rule}\n")
         print(evaluate.to_text(frame, form))
         for name, one in also.items():
             extra = f", tolerance {args.pointing_tolerance:g} px in a straight line" if name == "pointing" else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from wsl.cli.arguments import RAW, add_dataset_arguments, load_dataset, warn
+from wsl.cli.arguments import RAW, add_dataset_arguments, load_dataset, output, warn
 from wsl.errors import StudyError
 
 
@@ -29,7 +29,8 @@ examples:
     )
     p.add_argument("maps", metavar="MAPS", type=Path, help="folder, .npz, .npy, Zarr, or .json of boxes")
     add_dataset_arguments(p)
-    p.add_argument("-o", "--out", metavar="FILE", type=Path, required=True, help="table to write: .parquet or .csv")
+    out = output(".parquet", ".csv")
+    p.add_argument("-o", "--out", metavar="FILE", type=out, required=True, help="table to write: .parquet or .csv")
     over = "what a map covers: the image (default), or the padded square with the image at its top left, or in its middle"
     p.add_argument("--over", choices=("image", "canvas", "centred"), default="image", help=over)
     p.add_argument("--scores", metavar="FILE", type=Path, help="scores (K,) of each image, kept as MAPS are (default: maxima)")
@@ -39,12 +40,10 @@ examples:
 
 def run_points(args: argparse.Namespace) -> int:
     from wsl.data import coco
-    from wsl.data.packed import as_text
+    from wsl.data.packed import as_text, read_bytes
     from wsl.evaluation import points, predictions
     from wsl.files import whole_file
 
-    if args.out.suffix.lower() not in (".csv", ".parquet"):
-        raise StudyError(f"{args.out}: expected a name that ends in .parquet or .csv")
     dataset = load_dataset(args)
     for note in dataset.notes:
         warn(f"{dataset.name}: {note}")
@@ -55,7 +54,7 @@ def run_points(args: argparse.Namespace) -> int:
         classes = list(dataset.classes)
         if args.classes is not None:
             try:
-                classes = as_text(args.classes.read_bytes(), args.classes).splitlines()
+                classes = as_text(read_bytes(args.classes), args.classes).splitlines()
             except OSError as error:
                 raise StudyError(f"{args.classes}: cannot be read ({error.strerror}); give one class a line") from None
         sizes = dict(zip(dataset.images, dataset.sizes.tolist(), strict=True))

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from wsl.cli.arguments import RAW, add_head_arguments, add_profile_arguments, profile_of, seed
+from wsl.cli.arguments import RAW, add_head_arguments, add_profile_arguments, output, profile_of, seed, shown
 from wsl.errors import StudyError
 
 
@@ -37,17 +37,21 @@ def add_plan(subparsers) -> None:
         several=True,
     )
     p.add_argument("--cores", type=int, default=os.cpu_count(), metavar="N", help="that may be used (default: all)")
-    p.add_argument("--books", nargs="*", choices=("recorded", "book"), default=[], help="which builds of the book besides")
+    p.add_argument("--books", nargs="*", choices=("landing", "book"), default=[], help="which builds of the book besides")
     p.add_argument("--follow", action="store_true", help="leave the forecast in the runs folder, for the steps to follow it")
 
 
 def run_plan(args: argparse.Namespace) -> int:
-    from wsl.systems.plan import plan
-    from wsl.systems.progress import follow
+    from contextlib import nullcontext
 
-    text, seconds = plan([profile_of(args, name) for name in args.profile], args.runs, args.cores, args.books)
-    if args.follow:
-        follow(args.runs, seconds)
+    from wsl.systems.progress import follow, only_one
+
+    with only_one() if args.follow else nullcontext():  # a second `make book` must not count anew what the first one follows
+        from wsl.systems.plan import plan
+
+        text, seconds = plan([profile_of(args, name) for name in args.profile], args.runs, args.cores, args.books)
+        if args.follow:
+            follow(args.runs, seconds)
     print(text)
     return 0
 
@@ -256,7 +260,7 @@ examples:
     add_head_arguments(p)
     p.add_argument("--out", type=Path, default=Path("."), metavar="DIR", help="folder for the pictures (default: here)")
     p.add_argument("--top", type=int, metavar="N", help="the N best classes of each (default: those of probability 0.5 and more)")
-    p.add_argument("--csv", type=Path, metavar="FILE", help="write what is found in all of them as one table, too")
+    p.add_argument("--csv", type=output(".csv"), metavar="FILE", help="write what is found in all of them as one table, too")
     p.add_argument("--json", action="store_true", help="print one JSON object")
 
 
@@ -284,13 +288,13 @@ def run_localize(args: argparse.Namespace) -> int:
         report.append({"image": str(path), "picture": str(picture), "found": found})
         if not args.json:
             lines = ["  {class:12s} probability {probability:.3f}   x {x:.1f}   y {y:.1f}".format(**row) for row in found]
-            bar.write("\n".join([f"{path} -> {picture}", *(lines or ["  nothing found"])]))
-    if args.csv is not None:
-        write_csv(report, args.csv)
+            bar.write("\n".join([f"{shown(path)} -> {shown(picture)}", *(lines or ["  nothing found"])]))
     if args.json:
         print(json.dumps({"images": report, "failed": failed}))
     for one in failed:
-        print(f"error: {one['error']}", file=sys.stderr)
+        print(f"error: {shown(one['error'])}", file=sys.stderr)
+    if args.csv is not None:  # last: where it cannot be written, all else is there
+        write_csv(report, args.csv)
     return (1 if report else 2) if failed else 0
 
 
@@ -307,7 +311,8 @@ def add_submit(subparsers) -> None:
     p.add_argument("--year", default="2012", help="default: 2012")
     p.add_argument("--split", default="test", help="default: test")
     add_head_arguments(p)
-    p.add_argument("--out", type=Path, default=Path("results.tgz"), metavar="FILE", help="default: results.tgz")
+    out = output(".tgz", ".tar.gz")
+    p.add_argument("--out", type=out, default=Path("results.tgz"), metavar="FILE", help="default: results.tgz")
 
 
 def run_submit(args: argparse.Namespace) -> int:

@@ -16,7 +16,6 @@ with another.
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from pathlib import Path
@@ -25,9 +24,9 @@ import numpy as np
 
 from wsl.data.dataset import LARGEST_SIDE, Boxes, Dataset, clipped, count, flag, labels_from_boxes
 from wsl.data.images import upright_size
-from wsl.data.packed import read_bytes
+from wsl.data.packed import read_json
 from wsl.errors import StudyError
-from wsl.files import inside
+from wsl.files import CONTROL, inside
 
 MOST_LABELS = 200_000_000  # pairs of image and category: about 2 GB with scores; Open Images has 75 million
 _NEEDED = {
@@ -96,7 +95,7 @@ def _address(given: object) -> str:
 def _content(path: Path) -> dict:
     """The JSON, its structure checked and its ids as text."""
     try:
-        data = json.loads(read_bytes(path))
+        data = read_json(path)
     except FileNotFoundError:
         raise StudyError(f"{path}: no such file; give an instances_<split>.json of COCO") from None
     except OSError as error:
@@ -210,9 +209,11 @@ def _check_bounds(data: dict, path: Path) -> None:
     for a in data["annotations"]:
         if isinstance(a["bbox"], list) and any(isinstance(v, int | float) and abs(v) > 2 * LARGEST_SIDE for v in a["bbox"]):
             raise StudyError(f"{path}: annotation {a['id']} has a number in its bbox that is no pixel's; correct it")
-    for record, key in [(r, "name") for r in data["categories"]] + [(r, "file_name") for r in data["images"]]:
-        if re.search("[\ud800-\udfff]", str(record[key])):
-            raise StudyError(f"{path}: {key} {record[key]!r} holds half a character (a lone surrogate); write it anew")
+    names = [(record, key) for record in data["categories"] for key in ("id", "name")]
+    for record, key in names + [(record, key) for record in data["images"] for key in ("id", "file_name")]:
+        if CONTROL.search(str(record[key])) or re.search("[\ud800-\udfff]", str(record[key])):
+            what = "a control character, or half a character (a lone surrogate)"
+            raise StudyError(f"{path}: {key} {record[key]!r:.200} holds {what}; write it anew")
     if (pairs := len(data["images"]) * len(data["categories"])) > MOST_LABELS:
         raise StudyError(f"{path}: {pairs:,} pairs of an image and a category; at most {MOST_LABELS:,} are read")
 

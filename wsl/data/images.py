@@ -61,6 +61,8 @@ def _read(path: Path, size: tuple[int, int] | None, longest: int | None) -> tupl
     """The pixels, perhaps reduced, and the (width, height) of the whole picture as it is seen."""
     try:
         with _open(path) as picture:
+            if picture.format == "EPS":  # a program, for which Pillow would start Ghostscript
+                raise StudyError(f"{path}: a drawing in the format EPS; export it as PNG")
             stored = picture.size
             if longest and max(stored) >= 2 * longest:
                 picture.draft("RGB", (longest, longest) if stored[0] == stored[1] else extent_on_canvas(stored, longest))
@@ -86,7 +88,11 @@ def _read(path: Path, size: tuple[int, int] | None, longest: int | None) -> tupl
         raise StudyError(f"{path}: is a folder, not a picture") from None
     except PermissionError:
         raise StudyError(f"{path}: may not be read; change its permissions") from None
-    except (OSError, SyntaxError, ValueError, EOFError, KeyError, TypeError, struct.error, zlib.error) as error:
+    except OSError as error:
+        if error.errno is not None:  # of the system (a link to itself, a broken disk), not of Pillow
+            raise StudyError(f"{path}: cannot be read ({error.strerror}); check the file") from None
+        raise StudyError(f"{path}: not a readable image: {_reason(path, error)}") from None
+    except (SyntaxError, ValueError, EOFError, KeyError, TypeError, struct.error, zlib.error) as error:
         raise StudyError(f"{path}: not a readable image: {_reason(path, error)}") from None
 
 

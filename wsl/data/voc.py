@@ -29,7 +29,7 @@ from wsl.data.dataset import LARGEST_SIDE, Boxes, Dataset, clipped, count, flag,
 from wsl.data.images import SUFFIXES, upright_size
 from wsl.data.packed import as_text
 from wsl.errors import StudyError
-from wsl.files import check_regular, inside
+from wsl.files import CONTROL, check_regular, inside
 
 CLASSES = (
     "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
@@ -174,6 +174,8 @@ def read_list(path: Path) -> tuple[str, ...]:
         if len(words) != 1:
             raise StudyError(f"{path}: line {number} reads {' '.join(words)!r}; expected one image id a line")
         inside(Path("JPEGImages"), words[0], path)
+        if CONTROL.search(words[0]):
+            raise StudyError(f"{path}: line {number} reads {words[0]!r}, with a control character; write it anew")
         ids.append(words[0])
     if not ids:
         raise StudyError(f"{path}: lists no image; write one image id a line")
@@ -331,6 +333,7 @@ def _number(element: ET.Element, tag: str, path: Path) -> float:
 
 def _lines(path: Path) -> list[tuple[int, list[str]]]:
     """(line number, words) of the lines that are not blank."""
+    check_regular(path, "restore the file")
     try:
         text = as_text(path.read_bytes(), path)
     except OSError as error:

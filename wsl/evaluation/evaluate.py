@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -66,6 +67,10 @@ class Scored:
     distance: np.ndarray | None  # (N, K) float64 pixels from point to nearest box; None: no locations at all
     missing: int = 0  # (image, class) pairs without a row
     source: str = "predictions"  # the run or file, named in errors
+
+    def __post_init__(self) -> None:
+        if MEAN in self.classes:
+            raise StudyError(f"{self.source}: a class is called {MEAN}, as the mean over classes is; rename it")
 
     @property
     def truth(self) -> Truth:
@@ -354,8 +359,8 @@ def text_table(lines: list[tuple[str, ...]]) -> str:
 
 
 def markdown_table(lines: list[tuple[str, ...]]) -> str:
-    """The same lines for a README or an issue."""
-    rows = ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]
+    """The same lines for a README or an issue; names are shown as they are, whatever Markdown or HTML they hold."""
+    rows = ["| " + " | ".join(re.sub(r"[\\|`*_<\[&~$]", r"\\\g<0>", cell) for cell in line) + " |" for line in lines]
     rule = "|" + "|".join([" --- ", *[" ---: "] * (len(lines[0]) - 1)]) + "|"
     return "\n".join([rows[0], rule, *rows[1:]])
 

@@ -20,6 +20,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -27,7 +28,7 @@ import numpy as np
 from wsl.errors import StudyError
 
 DEFINITIONS = ("voc2010", "voc2007", "sklearn", "coco101")
-THREADS = min(4, os.cpu_count() or 1)  # that draw resamples: each holds one block of them, some kB a positive
+THREADS = min(4, os.cpu_count() or 1)  # that draw resamples, each those of another class
 
 
 def average_precision(scores: np.ndarray, labels: np.ndarray, definition: str = "voc2010") -> float:
@@ -143,11 +144,9 @@ def bootstrap(
     classes = [Ranked.of(scores[:, k], labels[:, k], None if hits is None else hits[:, k])
                for k in range(labels.shape[1])]  # fmt: skip
 
-    def of_block(counts: np.ndarray) -> list[np.ndarray]:
-        return [c.weighted_ap(counts) for c in classes]
-
     with ThreadPoolExecutor(THREADS) as pool:  # NumPy computes without Python's lock
-        blocks = list(pool.map(of_block, resample_counts(len(labels), n, seed)))
+        draws = (partial(Ranked.weighted_ap, counts=counts) for counts in resample_counts(len(labels), n, seed))
+        blocks = [list(pool.map(of_class, classes)) for of_class in draws]
     both = np.concatenate([np.array(block) for block in blocks], axis=2)  # (K, 2, B)
     return Resamples(both[:, 0].T, None if hits is None else both[:, 1].T)
 
@@ -213,11 +212,15 @@ def interval(samples: np.ndarray, value: np.ndarray, level: float = 0.95) -> tup
     97%; at mAP 88% the two do equally well (93% and 92%).
     """
     low, high = np.full((2, len(value)), np.nan)
-    for c, column in enumerate(samples.T):
-        column = column[~np.isnan(column)]
+    percents = [50 * (1 - level), 50 * (1 + level)]
+    whole = ~np.isnan(samples).any(axis=0) & (len(samples) > 0)
+    if whole.any():  # most classes: all at once
+        columns = samples[:, whole].T.copy()
+        low[whole], high[whole] = np.percentile(columns, percents, axis=1) - columns.mean(axis=1) + value[whole]
+    for c in np.flatnonzero(~whole):
+        column = samples[~np.isnan(samples[:, c]), c]
         if len(column) and not np.isnan(value[c]):
-            tails = np.percentile(column, [50 * (1 - level), 50 * (1 + level)])
-            low[c], high[c] = tails - column.mean() + value[c]
+            low[c], high[c] = np.percentile(column, percents) - column.mean() + value[c]
     return low, high
 
 

@@ -13,7 +13,7 @@ Boxes: a COCO results file, or what FiftyOne exports: labels.json (`FiftyOneImag
 
 from __future__ import annotations
 
-import json
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -22,10 +22,13 @@ import pandas as pd
 
 from wsl.data.dataset import Dataset
 from wsl.data.geometry import Grid, cell_to_image, inside
-from wsl.data.packed import read_bytes
+from wsl.data.packed import read_json
 from wsl.errors import StudyError
 from wsl.evaluation import predictions
+from wsl.files import check_regular
 
+MOST_BYTES = 2**30  # of an array that is read at once
+MOST_CELLS = 2**27  # of a map
 LAID = ("image", "canvas", "centred")  # how a map may lie: see `predictions_from_maps`
 
 
@@ -61,6 +64,8 @@ def predictions_from_maps(
 
 
 def _by_class(array: np.ndarray, classes: Sequence[str], image: str) -> dict[str, np.ndarray]:
+    if twice := next((name for n, name in enumerate(classes) if name in classes[:n]), None):
+        raise StudyError(f"class {twice!r} is named twice; name each once")
     if array.ndim != 3 or len(array) != len(classes):
         raise StudyError(
             f"map of image {image}: has the shape {array.shape}; expected ({len(classes)}, h, w), one for each class (a file "
@@ -70,16 +75,17 @@ def _by_class(array: np.ndarray, classes: Sequence[str], image: str) -> dict[str
 
 
 def _vector(scores: Mapping[str, np.ndarray], image: str, classes: Sequence[str]) -> dict[str, float]:
-    if image not in scores or np.shape(scores[image]) != (len(classes),):
-        found = np.shape(scores[image]) if image in scores else "none"
-        raise StudyError(f"scores of image {image}: found {found}; expected one for each of {len(classes)} classes")
-    return dict(zip(classes, np.asarray(scores[image], np.float64).tolist(), strict=True))
+    found = np.asarray(scores[image]) if image in scores else np.array("none")
+    if found.shape != (len(classes),) or found.dtype.kind not in "fiub":
+        what = f"{found.shape} of {found.dtype}" if image in scores else "none"
+        raise StudyError(f"scores of image {image}: found {what}; expected a number for each of {len(classes)} classes")
+    return dict(zip(classes, found.astype(np.float64).tolist(), strict=True))
 
 
 def _best(array: np.ndarray, size: tuple[int, int], laid: str, what: str) -> tuple[float, float, float]:
     """Score, x and y of the best cell on the image."""
-    if array.ndim != 2 or not array.size or array.dtype.kind not in "fiub":
-        raise StudyError(f"{what}: an array {array.shape} of {array.dtype}; expected numbers (h, w)")
+    if array.ndim != 2 or not 0 < array.size <= MOST_CELLS or array.dtype.kind not in "fiub":
+        raise StudyError(f"{what}: an array {array.shape} of {array.dtype}; expected numbers (h, w), at most {MOST_CELLS:,}")
     array = array.astype(np.float64)
     if not np.isfinite(array).all():
         raise StudyError(f"{what}: holds NaN or infinity; give finite numbers")
@@ -122,7 +128,7 @@ def read_arrays(path: str | Path, dataset: Dataset) -> Iterator[tuple[str, np.nd
             raise StudyError(f"{path}: holds no .npy or .npz; name them by image, e.g. {dataset.images[0]}.npy")
         for file in files:
             content = _load(file)
-            yield identity(file.stem), content if isinstance(content, np.ndarray) else _of_image(content)
+            yield identity(file.stem), content if isinstance(content, np.ndarray) else _of_image(content, file)
     else:
         yield from _of_archive(_load(path), path, dataset, identity)
 
@@ -131,34 +137,61 @@ def _of_archive(content, path: Path, dataset: Dataset, identity) -> Iterator[tup
     if hasattr(content, "shape"):
         if content.shape[:1] != (len(dataset),):
             raise StudyError(f"{path}: has the shape {content.shape}; {dataset.name} has {len(dataset)} images")
-        yield from ((image, np.asarray(content[n])) for n, image in enumerate(dataset.images))
+        yield from ((image, _array(content, n, path)) for n, image in enumerate(dataset.images))
     else:
-        yield from ((identity(name), np.asarray(content[name])) for name in content)
+        yield from ((identity(name), _array(content, name, path)) for name in content)
 
 
-def _of_image(content) -> np.ndarray | dict[str, np.ndarray]:
+def _of_image(content, path: Path) -> np.ndarray | dict[str, np.ndarray]:
     """The array of an image's .npz: its only one, if that has classes, else a map a class."""
-    names = list(content)
-    if len(names) == 1 and content[names[0]].ndim != 2:
-        return content[names[0]]
-    return {name: content[name] for name in names}
+    arrays = {name: _array(content, name, path) for name in content}
+    only = next(iter(arrays.values())) if len(arrays) == 1 else None
+    return arrays if only is None or only.ndim == 2 else only
+
+
+def _array(content, key: str | int, path: Path) -> np.ndarray:
+    """One array of what a path holds, its size looked at before it is unpacked."""
+    try:
+        if isinstance(content, np.lib.npyio.NpzFile):
+            packed = content.zip.NameToInfo
+            size = packed.get(f"{key}.npy", packed.get(key)).file_size
+        else:
+            array = content if isinstance(key, int) else content[key]
+            size = array.nbytes // array.shape[0] if isinstance(key, int) else array.nbytes
+            size = max(size, array.dtype.itemsize * math.prod(getattr(array, "chunks", (0,))))  # Zarr unpacks whole chunks
+        if size > MOST_BYTES:
+            raise StudyError(f"{path}: {key} has {size:,} bytes; at most {MOST_BYTES:,} are read at once: keep an array an image")
+        return np.asarray(content[key])
+    except (StudyError, MemoryError):
+        raise
+    except Exception as error:  # of the packing, of the array in it, of Zarr's codecs: each has types of its own
+        raise StudyError(f"{path}: {key} cannot be read as an array ({error}); save it again") from None
 
 
 def _load(file: Path):
     try:
-        return np.load(file, mmap_mode="r" if file.suffix == ".npy" else None, allow_pickle=False)
+        check_regular(file, "give a folder of .npy, an .npz, an .npy or Zarr", np.inf)
+        with np.errstate(over="ignore"):  # of sizes that no array has
+            return np.load(file, mmap_mode="r" if file.suffix == ".npy" else None, allow_pickle=False)
     except FileNotFoundError:
         raise StudyError(f"{file}: no such file; give a folder of .npy, an .npz, an .npy or Zarr") from None
-    except (OSError, ValueError, EOFError) as error:
+    except (StudyError, MemoryError):
+        raise
+    except Exception as error:  # of the file, of the packing, of numpy's head, which is read as Python's source is
         raise StudyError(f"{file}: cannot be read as arrays ({error}); save it with numpy.save or numpy.savez") from None
 
 
 def _zarr(path: Path):
     try:
         import zarr
+        from numcodecs.registry import codec_registry
     except ModuleNotFoundError:
         raise StudyError(f"{path}: reading Zarr takes the package zarr: pip install zarr") from None
-    return zarr.open(path, mode="r")
+    codec_registry.pop("pickle", None)  # with it an array is a program, which earlier versions run
+    try:
+        return zarr.open(path, mode="r")
+    except Exception as error:  # of JSON, of its store, of codecs
+        raise StudyError(f"{path}: cannot be read as Zarr ({error}); save it again") from None
 
 
 # ---- boxes of a detector
@@ -173,7 +206,7 @@ def predictions_from_boxes(path: str | Path, dataset: Dataset, categories: Mappi
     """
     rows = []
     sizes = dict(zip(dataset.images, dataset.sizes.tolist(), strict=True))
-    for image, name, score, (x, y, w, h), unit in _boxes(Path(path), dataset, categories or {}):
+    for image, name, score, x, y, w, h, unit in _boxes(Path(path), dataset, categories or {}):
         if image not in sizes:
             raise StudyError(f"{path}: image {image!r} is not in {dataset.name} (its ids read like {dataset.images[0]!r})")
         width, height = sizes[image]
@@ -188,7 +221,7 @@ def predictions_from_boxes(path: str | Path, dataset: Dataset, categories: Mappi
 
 def _boxes(path: Path, dataset: Dataset, categories: Mapping[str, str]) -> Iterator[tuple]:
     try:
-        content = json.loads(read_bytes(path))
+        content = read_json(path)
     except FileNotFoundError:
         raise StudyError(f"{path}: no such file; give the results of a detector") from None
     except (OSError, ValueError, RecursionError) as error:
@@ -201,15 +234,15 @@ def _boxes(path: Path, dataset: Dataset, categories: Mapping[str, str]) -> Itera
                 if key not in categories:
                     known = ", ".join(categories) or "none, as the data set is not in the COCO layout"
                     raise StudyError(f"{path}: box {n} has category_id {key}, not among the categories ({known})")
-                yield _text(one["image_id"]), categories[key], float(one["score"]), [float(v) for v in one["bbox"]], "pixel"
+                yield _text(one["image_id"]), categories[key], float(one["score"]), *_four(one["bbox"]), "pixel"
         elif isinstance(content, dict) and ("labels" in content or "samples" in content):
             by_stem = {file.stem: image for image, file in zip(dataset.images, dataset.files, strict=True)}
             for stem, name, score, box in (_of_labels if "labels" in content else _of_samples)(content, path):
+                yield by_stem.get(stem, stem), str(name), float(score), *_four(box), "fraction"
                 n += 1
-                yield by_stem.get(stem, stem), name, float(score), [float(v) for v in box], "fraction"
         else:
             raise StudyError(f"{path}: neither COCO results (a list) nor an export of FiftyOne; export one of them")
-    except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
+    except (KeyError, IndexError, TypeError, AttributeError, ValueError, OverflowError) as error:
         raise StudyError(f"{path}: box {n} lacks or misstates {error}; expected an image, a class, a box and a score") from None
 
 
@@ -219,7 +252,11 @@ def _of_labels(content: dict, path: Path) -> Iterator[tuple]:
     for stem, found in content["labels"].items():
         for one in found or []:
             label = one["label"]
-            yield stem, classes[label] if isinstance(label, int) and label >= 0 else label, one["confidence"], one["bounding_box"]
+            if isinstance(label, int):
+                if not 0 <= label < len(classes):
+                    raise ValueError(f"the label {label}, where the file lists {len(classes)} classes")
+                label = classes[label]
+            yield stem, label, one["confidence"], one["bounding_box"]
 
 
 def _of_samples(content: dict, path: Path) -> Iterator[tuple]:
@@ -246,6 +283,11 @@ def _of_samples(content: dict, path: Path) -> Iterator[tuple]:
                             yield Path(sample["filepath"]).stem, one["label"], score, (x, y, 0, 0)
     if not names:
         raise StudyError(f"{path}: no detection and no keypoint has a confidence; export the field of the predictions")
+
+
+def _four(box) -> tuple[float, float, float, float]:
+    x, y, w, h = map(float, box)
+    return x, y, w, h
 
 
 def _text(value) -> str:

@@ -29,10 +29,11 @@ import pyarrow.parquet as pq
 from wsl.data.dataset import Dataset, box_distance
 from wsl.data.packed import as_text, read_bytes
 from wsl.errors import StudyError
-from wsl.files import sha256, whole_file
+from wsl.files import CONTROL, sha256, whole_file
 
 MOST_ROWS, MOST_COLUMNS = 20_000_000, 1_000  # all 80 classes of COCO's 41,000 test images have 3.3 million rows
-MOST_BYTES, MOST_FOOTER = 2**30, 2**25  # of a CSV, and of the description at the end of a Parquet file
+MOST_BYTES, MOST_FOOTER = 2**30, 2**25  # of a CSV or of a text column, and of the description at the end of a Parquet file
+TEXT = {f"{size}{kind}" for size in ("", "large_") for kind in ("string", "binary")} | {"string_view", "binary_view"}  # types
 NEEDED = ("image", "class", "score", "x", "y")
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 
@@ -117,11 +118,33 @@ def _read_parquet(file: BinaryIO, wanted: tuple[str, ...], source: Path | str) -
     file.seek(-8, os.SEEK_END)
     _check_bounds(source, footer=int.from_bytes(file.read(4), "little"))
     with pq.ParquetFile(file) as table:
-        _check_bounds(source, table.metadata.num_rows, len(table.schema_arrow.names))
-        names = _named(table.schema_arrow.names, source)
-        found = {name: names[name] for name in wanted if name in names}
+        about, schema = table.metadata, table.schema_arrow
+    rows = max(about.num_rows, sum(about.row_group(n).num_rows for n in range(about.num_row_groups)))
+    _check_bounds(source, rows, len(schema.names))
+    names = _named(schema.names, source)
+    found = {name: names[name] for name in wanted if name in names}
+    for name in found.values():
+        kind = _value_type(schema.field(name).type)
+        if not (str(kind) in TEXT or pa.types.is_primitive(kind) or pa.types.is_decimal(kind) or pa.types.is_null(kind)):
+            raise StudyError(f"{source}: column {name} is of type {kind}; expected text or numbers")
+    text = [key for key, name in found.items() if str(_value_type(schema.field(name).type)) in TEXT]
+    # Each different text is read once: one that is long and repeats would take more memory than there is before it is seen
+    with pq.ParquetFile(file, read_dictionary=[found[key] for key in text]) as table:
         columns = table.read(columns=list(found.values()), use_pandas_metadata=False)
-        return columns.select(list(found.values())).rename_columns(list(found))
+    columns = columns.select(list(found.values())).rename_columns(list(found))
+    for key in text:
+        _check_bounds(source, size=_text_bytes(columns[key]))
+    return columns
+
+
+def _value_type(kind: pa.DataType) -> pa.DataType:
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
+def _text_bytes(column: pa.ChunkedArray) -> int:
+    """Bytes of a column of dictionaries if each row had its text for itself."""
+    lengths = (pc.take(pc.binary_length(chunk.dictionary).cast(pa.int64()), chunk.indices) for chunk in column.chunks)
+    return sum(pc.sum(rows).as_py() or 0 for rows in lengths)
 
 
 def _read_csv(data: bytes, wanted: tuple[str, ...], source: Path | str) -> pa.Table:
@@ -137,7 +160,10 @@ def _read_csv(data: bytes, wanted: tuple[str, ...], source: Path | str) -> pa.Ta
     columns = [*cells[separator]]
     for position, name in enumerate(columns):  # the columns that are not wanted may be called as they like
         columns[position] = next((key for key in wanted if names.get(key) == name), f"unused {position}")
-    row = next(csv.reader(first, delimiter=separator), [])
+    try:
+        row = next(csv.reader(first, delimiter=separator), [])
+    except csv.Error as error:
+        raise StudyError(f"{source}: line 2 cannot be read ({error}); write it again") from None
     if len(row) == len(columns) + 1:
         if not row[-1].strip():
             columns.append("unused")  # a separator at the end
@@ -157,6 +183,8 @@ def _read_csv(data: bytes, wanted: tuple[str, ...], source: Path | str) -> pa.Ta
     table = pa.csv.read_csv(pa.BufferReader(pa.py_buffer(data).slice(start)), **options)
     _check_bounds(source, table.num_rows)
     return _decimal_points(table, separator, source)
+
+
 def _check_bounds(path: Path | str, rows: int = 0, columns: int = 0, size: int = 0, footer: int = 0) -> None:
     """Refuse a table that would take more memory than a laptop has. size: bytes of a CSV; footer: of a Parquet's description."""
     found = {"rows": (rows, MOST_ROWS), "columns": (columns, MOST_COLUMNS)}
@@ -269,6 +297,8 @@ def validate(df: pd.DataFrame, source: str) -> None:
         bad = df[name].isna() | (df[name] == "")
         if bad.any():
             raise StudyError(f"{source}: column {name} is empty in row {int(np.argmax(bad)) + 1}; fill it in")
+        if strange := next(filter(CONTROL.search, map(str, df[name].unique())), None):
+            raise StudyError(f"{source}: column {name} holds {strange!r}, with a control character; write it anew")
     for bad, what in (
         (np.isnan(df["score"]), "no score (NaN)"),
         (np.isinf(df["score"]), "an infinite score"),

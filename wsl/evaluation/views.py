@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from wsl.errors import StudyError
+from wsl.evaluation.predictions import MOST_ROWS
 from wsl.evaluation.runs import read_manifest
 from wsl.files import whole_file
 
@@ -61,12 +62,24 @@ def write(folder: Path, pictures: pd.DataFrame, views: pd.DataFrame, head_sha256
             pq.write_table(table.replace_schema_metadata({"head_sha256": head_sha256}), temporary, compression="zstd")
 
 
+def _read(path: Path) -> pa.Table:
+    """One of `FILES`, with the columns that `write` gives it."""
+    try:
+        with pq.ParquetFile(path) as file:
+            if file.schema_arrow.equals(FILES[path.name]) and file.metadata.num_rows <= MOST_ROWS:
+                return file.read()
+        reason = f"expected at most {MOST_ROWS:,} rows of {', '.join(FILES[path.name].names)}"
+    except (OSError, pa.ArrowException) as error:
+        reason = str(error).splitlines()[0]
+    raise StudyError(f"{path}: cannot be read ({reason}); make it again with `wsl views`")
+
+
 def read(folder: str | Path) -> Views | None:
     """The tables beside a run, or None where it has none; they must be of the head that the run's manifest names."""
     paths = [Path(folder) / name for name in FILES]
     if not all(path.is_file() for path in paths):
         return None
-    tables, head = [pq.read_table(path) for path in paths], read_manifest(folder).get("head_sha256")
+    tables, head = [_read(path) for path in paths], read_manifest(folder).get("head_sha256")
     for path, table in zip(paths, tables, strict=True):
         if (table.schema.metadata or {}).get(b"head_sha256", b"").decode() != (head or ""):
             raise StudyError(f"{path}: is of another head than manifest.json; make it again with `wsl views`")

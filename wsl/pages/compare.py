@@ -123,8 +123,8 @@ def _by_class(comparison: Comparison, metric: str) -> Html:
         marks = tuple(_mark(table.loc[name], colour) for table, colour in zip(values, colours, strict=True))
         rows.append(Row(name, marks, title=f"{name}: {told}"))
     legend = [(DOT, colour, html.escape(entry.name)) for entry, colour in zip(comparison.entries, colours, strict=True)]
-    alt = f"{METRICS[metric]} AP of each class"
-    return chart(rows, alt, legend, f"{alt.capitalize()}, %.", range(0, 101, 20), 24) if rows else Html("")
+    alt = f"{METRICS[metric].capitalize()} AP of each class"
+    return chart(rows, alt, legend, f"{alt}, %.", range(0, 101, 20), 24) if rows else Html("")
 
 
 def _changes(comparison: Comparison, metric: str) -> list[Html]:

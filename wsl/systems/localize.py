@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import glob
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 SHIPPED = {name: Path(str(files("wsl.systems") / "heads" / f"{name}-sample.safetensors")) for name in ("voc", "coco")}
 SHIPPED_HEAD = SHIPPED["voc"]
 DRAWN = "_localized.png"  # end of the name of a picture with crosses
+LONGEST = 200  # bytes of its beginning: a name may have 255, while it is written with an ending of its own
 PANEL, GAP, TITLE = 420, 12, 30  # pixels of the drawn picture
 YELLOW = "#ffdd33"  # the crosses of Figure 6
 HEAT = np.array([(0, 0, 4), (87, 16, 110), (188, 55, 84), (249, 142, 9), (252, 255, 164)])  # matplotlib's "inferno", each quarter
@@ -140,13 +142,19 @@ def find_photographs(given: Sequence[Path]) -> list[Path]:
 
 
 def names_of_drawings(photographs: Sequence[Path], folder: Path) -> list[Path]:
-    """A file in `folder` for the drawing of each, no two alike and none of them a photograph: IMG_1, then IMG_1-2."""
+    """A file in `folder` for the drawing of each, no two alike and none of them a photograph: IMG_1, then IMG_1-2.
+
+    A long name is cut, as the drawing's is longer than its photograph's.
+    """
     taken = {str(path.resolve()).lower() for path in photographs}  # some file systems do not tell A from a
     names = []
     for path in photographs:
         number = 1
         while True:
-            name = folder / f"{path.stem}{f'-{number}' if number > 1 else ''}{DRAWN}"
+            stem = path.stem
+            while len(os.fsencode(stem)) > LONGEST:
+                stem = stem[:-1]
+            name = folder / f"{stem}{f'-{number}' if number > 1 else ''}{DRAWN}"
             if (key := str(name.resolve()).lower()) not in taken:
                 break
             number += 1

@@ -36,9 +36,8 @@ DECODE_SECONDS = 0.006  # a photograph of 500 x 375 pixels onto its canvas
 RCNN_SECONDS = (0.065, 0.001)  # a training picture of R-CNN*: of reading its regions, and of the regressions a class
 EXTENT_SECONDS = (0.02, 0.0004)  # an evaluation picture: of scoring its proposals, and a class of judging its detections
 START_SECONDS = 6  # a job of the workflow: Python, its libraries, the trunk
-BOOKS = {"recorded": "recorded results alone", "book": "with the runs made here"}
-LANDING_SECONDS = 35  # its notebook, resamples drawn by all cores, and a site around it
-PAGES_SECONDS = {"recorded": 180, "book": 165}  # all other pages; then those that show runs, with the resamples kept
+BOOKS = {"landing": "the first pages, of recorded results alone", "book": "all pages, with the runs made here"}
+PAGES_SECONDS = {"landing": 35, "book": 240}
 SITE_SECONDS = 10
 MEMORY_GIB = 2.0  # libraries, trunk and batches of one job; kept features are read from disk
 
@@ -183,7 +182,7 @@ def _tested(profile: Profile, system: str) -> list[int]:
 def plan(profiles: list[Profile], runs: Path, cores: int, books: Sequence[str] = ()) -> tuple[str, dict[str, float]]:
     """The forecast as text, and the seconds of each stage, "PROFILE STAGE", as `wsl.systems.progress` counts them.
 
-    books: of `BOOKS`, those that are built besides; the one of the recorded results comes first of all.
+    books: of `BOOKS`, those that are built besides; the first pages come first of all.
     """
     lines, steps = [], []
     trunks: dict[tuple, tuple[Trunk, float]] = {}
@@ -208,13 +207,11 @@ def plan(profiles: list[Profile], runs: Path, cores: int, books: Sequence[str] =
         return "\n".join(lines), {}
     for name in books:
         core = min(speed.core for speed in speeds)
-        made = [Step("pages", f"execute the pages, {BOOKS[name]}", core * PAGES_SECONDS[name] / cores)]
+        made = [Step("pages", f"execute {BOOKS[name]}", core * PAGES_SECONDS[name] / cores)]
         made += [Step("site", "build the site", core * SITE_SECONDS)]
-        if name == "recorded":
-            made.insert(0, Step("landing", "execute the landing page, and a site around it", core * LANDING_SECONDS))
         lines += [name, *_shown(made)]
         of_book = [(f"{name} {step.stage}", step) for step in made]
-        steps = of_book + steps if name == "recorded" else steps + of_book
+        steps = of_book + steps if name == "landing" else steps + of_book
     seconds = {stage: sum(step.seconds for name, step in steps if name == stage) for stage, _ in steps}
     disk = sum(step.disk for _, step in steps)
     free = shutil.disk_usage(Path(runs).resolve() if Path(runs).exists() else Path.cwd()).free

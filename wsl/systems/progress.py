@@ -11,10 +11,26 @@ import sys
 import time
 from pathlib import Path
 
+from filelock import AcquireReturnProxy, FileLock, Timeout
+
+from wsl.errors import StudyError
+
 STAGES = {
     "data": "scenes", "features": "features", "proposals": "proposals", "train": "heads", "predict": "predictions",
-    "landing": "landing page", "pages": "pages", "site": "site",
+    "pages": "pages", "site": "site",
 }  # fmt: skip
+
+
+def only_one() -> AcquireReturnProxy:
+    """The lock of the one `make book` in this folder, taken until its `with` block or the process ends, however that ends.
+
+    StudyError while another process has it.
+    """
+    Path(".snakemake").mkdir(exist_ok=True)
+    try:
+        return FileLock(".snakemake/study.lock").acquire(timeout=0)
+    except Timeout:
+        raise StudyError(f"{Path.cwd()}: another `make book` works here; wait until it is done, or stop it first") from None
 
 
 def follow(runs: Path, forecast: dict[str, float]) -> None:

@@ -378,7 +378,7 @@ def record_run(folder: Path, results: Path) -> Path:
     about.pop("predictions_sha256", None)  # of the run's own file; the recorded one gets its own
     target = Path(results).joinpath(*folder.parts[-4:])
     target.mkdir(parents=True, exist_ok=True)
-    if about["system"] not in ("weak_sup", "full_images", "center"):
+    if about.get("system") not in ("weak_sup", "full_images", "center"):
         df = df.drop(columns=list(ALTERNATIVES), errors="ignore")
     besides = ("evolution.csv", "discovery.csv", "evolution.safetensors", "extent.csv", "extent_samples.csv", *VIEW_FILES)
     for name in besides:
