@@ -39,6 +39,11 @@ class Html(str):
         return str(self)
 
 
+def frame(table, digits: int = 2) -> Html:
+    """A pandas table as it is, without its row numbers, its numbers as `number` writes them."""
+    return Html(table.to_html(index=False, border=0, float_format=lambda value: number(value, digits)))
+
+
 class Text(str):
     """Markdown that a notebook displays as prose."""
 
