@@ -23,7 +23,7 @@ from wsl.pages.tables import Cell
 
 def to_html(comparison: Comparison, metric: str, data: str = "", link: bool = False) -> Html:
     """One metric as a table: mAP first, then the classes. link: names lead to the book's Runs page."""
-    names = [html.escape(entry.name) for entry in comparison.entries]
+    names = [re.sub("([/_])", r"\1<wbr>", html.escape(entry.name)) for entry in comparison.entries]  # where a name may break
     runs = [entry.run if link else None for entry in comparison.entries]
     linked = [f'<a href="{tables.href(run)}">{name}</a>' if run else name for name, run in zip(names, runs, strict=True)]
     heads = [[("class", 1, ""), *((name, 1, "") for name in linked)]]

@@ -209,7 +209,7 @@ def of_frame(frame: pd.DataFrame, caption: str, name: str) -> Html:
     """A data frame as a table of the book: its first column is each row's header; numbers have two decimals, counts none."""
     heads = [(html.escape(column), 1, "") for column in frame.columns]
     words = frame.map(lambda v: html.escape(v) if isinstance(v, str) else number(v, 2 * isinstance(v, float)))
-    words = words.replace(r" \((.* runs?)\)$", r"<br><small>\1</small>", regex=True)
+    words = words.replace({" x ": " × ", r" \((.* runs?)\)$": r"<br><small>\1</small>"}, regex=True)
     rows = [(first, [Cell(text, left=isinstance(v, str)) for text, v in zip(others, values, strict=True)])
             for (first, *others), (_, *values) in zip(words.to_numpy(), frame.itertuples(index=False), strict=True)]  # fmt: skip
     return table([heads], rows, caption, name)
