@@ -47,8 +47,8 @@ FIRST     = $(if $(SMALL_SET)$(wildcard _build/html/index.html),,landing)
 SNAKEMAKE = $(BIN)/snakemake --cores $(call quoted,$(CORES)) --config
 BOOK      = $(call quoted,profiles=$(subst $(space),␣,$(USED)) $(SETTINGS)) --rerun-incomplete $(SNAKE) -- book
 READ      = $(call quoted,profiles= $(SETTINGS)) --rerun-incomplete $(SNAKE) -- book
-LANDING   = [ -e _build/html/index.html ] || { rm -f _build/landing.ready && $(SNAKEMAKE) $(READ:book=landing) && echo && \
-  echo "The first pages can be read now: $$PWD/_build/html/index.html. The others, and the runs made here, follow."; }
+LANDING   = { rm -f _build/landing.ready && $(SNAKEMAKE) $(READ:book=landing) && echo && \
+  echo "The first pages can be read now: $$PWD/_build/html/index.html. The others follow."; }
 SAY       = @echo; echo "The book: $$PWD/_build/html/index.html"
 
 export PYTHONUNBUFFERED := 1
@@ -67,7 +67,7 @@ book: $(INSTALLED)   ## the study on generated scenes: forecast, first pages, da
 	$(SAY)
 
 read: $(INSTALLED)   ## the book from the recorded results and the runs that are there: computes nothing new, some three minutes
-	@$(LANDING)
+	@[ -e _build/html/index.html ] || $(LANDING)
 	@$(SNAKEMAKE) $(READ)
 	$(SAY)
 

@@ -149,11 +149,10 @@ def names_of_drawings(photographs: Sequence[Path], folder: Path) -> list[Path]:
     taken = {str(path.resolve()).lower() for path in photographs}  # some file systems do not tell A from a
     names = []
     for path in photographs:
-        number = 1
+        number, stem = 1, path.stem
+        while len(os.fsencode(stem)) > LONGEST:
+            stem = stem[:-1]
         while True:
-            stem = path.stem
-            while len(os.fsencode(stem)) > LONGEST:
-                stem = stem[:-1]
             name = folder / f"{stem}{f'-{number}' if number > 1 else ''}{DRAWN}"
             if (key := str(name.resolve()).lower()) not in taken:
                 break
