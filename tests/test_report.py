@@ -44,7 +44,8 @@ def make_run(root, profile, system, seed=0, quality=2.0, images=40, classes=CLAS
     manifest = {
         "study": "0.1.0", "commit": "c" * 40, "command": f"wsl run {profile}", "profile": profile,
         "title": TITLES.get(profile, ""), "source": source,
-        "data": {"name": profile, "digest": "d" * 64, "n_images": images}, "wall_seconds": 3.2,
+        "data": {"name": profile, "digest": "d" * 64, "n_images": images},
+        "predict_seconds": 60.0, "training": {"train_seconds": 540.0},
         "weights_sha256": "e" * 64, "head_sha256": "f" * 64, "hardware": {"processor": "<some> cpu"},
     } | more  # fmt: skip
     folder = root / profile / "trunk" / system / f"seed{seed}"

@@ -67,14 +67,14 @@ def table(columns: list[Column], metric: str, others: Sequence[tuple[str, str]] 
         rows.append((row, [_cell(column, system, metric) for column in columns]))
     caption = f"{what}, {METRICS[metric]}: mAP, %, the mean over seeds, and below it the difference to J in points with its "
     caption += "paired 95% interval. ¹: one seed. A difference is taken on the seeds that both have: in a row marked ¹ it is to "
-    caption += "J on this seed, given below J's mean. –: not run on these data."
+    caption += "J on this seed, given below J's mean. –: not run on these data, or without locations."
     return tables.table(heads, rows, caption + tables.tested_on(columns), name + ("-location" if metric == "location" else ""))
 
 
 def _cell(column: Column, system: str, metric: str) -> Cell:
     result = column.load(system)
-    if result is None and column.runs():
-        return Cell("–", column.source, "not run on these data")
+    if column.runs() and (result is None or getattr(result, metric) is None):
+        return Cell("–", column.source, "predicts no location" if result else "not run on these data")
     found = tables.cell(result, metric, small=False)
     all_seeds = getattr(column.load(REFERENCE), metric, None)
     if result and all_seeds and getattr(result, metric) and len(all_seeds.seeds) > 1:

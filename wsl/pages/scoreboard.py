@@ -246,13 +246,14 @@ def verdict_table(judged: list[Judged]) -> Html:
 
 
 def effort_table(recorded: list[Run], here: list[Run]) -> Html:
-    """Runs, machine hours and machines, by profile."""
+    """Runs, machine hours and machines, by profile; the training of a head counts once, whatever is predicted with it."""
     rows = []
     for made, runs in (("recorded", recorded), ("made here", here)):
         for _, group in itertools.groupby(sorted(runs, key=lambda run: run.profile), key=lambda run: run.profile):
             group = list(group)
             manifests = [run.manifest for run in group]
-            minutes = sum(m.get("wall_seconds") or 0 for m in manifests) / 60
+            heads = {m.get("head_sha256"): (m.get("training") or {}).get("train_seconds") or 0 for m in manifests}
+            minutes = (sum(m.get("predict_seconds") or 0 for m in manifests) + sum(heads.values())) / 60
             machines = sorted({machine(m.get("hardware")) for m in manifests} - {""})
             texts = (f"{len(manifests)}", f"{minutes:,.0f}", html.escape("; ".join(machines)) or "not recorded")
             rows.append((f"{html.escape(group[0].title)}, {made}", [Cell(text, group[0].source) for text in texts]))
