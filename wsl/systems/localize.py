@@ -22,6 +22,7 @@ from wsl.files import whole_file
 from wsl.network.engines import OpenVinoEngine, one_pool
 from wsl.network.features import canvas_of, maps_at
 from wsl.network.heads import ArrayHead, check_head, read_head
+from wsl.network.lite import LITES
 from wsl.network.trunk import Trunk, load_trunk
 from wsl.systems.predict import Tester, read
 
@@ -97,7 +98,7 @@ def load_localizer(head: Path | None = None, weights: Path | None = None, conven
     """A shipped head (`head`: voc, which None stands for, or coco) or the one in the file `head`, with its trunk."""
     path = SHIPPED.get(str(head or "voc")) or Path(head)
     state, about = read_head(path)
-    if weights is None and about["trunk"] != "efficientnet_lite0":  # a file from elsewhere must not start a download
+    if weights is None and about["trunk"] not in LITES:  # a file from elsewhere must not start a download
         raise StudyError(f"{path}: was trained on trunk {about['trunk']!r}; give that network's weights with --weights FILE")
     trunk = load_trunk(about["trunk"], weights, convention)
     check_head(path, about, trunk.name, trunk.weights_sha256)
