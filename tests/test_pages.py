@@ -3,10 +3,12 @@
 import base64
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 from test_report import make_run, write_extent
 
 from tools.browser import find_chromium, open_browser
@@ -19,7 +21,7 @@ from wsl.evaluation.runs import find_runs, read_manifest, read_run, write_run
 from wsl.findings import reasons
 from wsl.findings import results as report
 from wsl.findings.results import Column
-from wsl.pages import ablations, browse, figures, forest, gallery, intervals, pictures, scoreboard, sensitivity, tables
+from wsl.pages import ablations, amounts, browse, figures, forest, gallery, intervals, pictures, scoreboard, sensitivity, tables
 from wsl.pages import extent as extent_page
 from wsl.pages.show import NOT_ATTEMPTED, number
 
@@ -93,23 +95,40 @@ def test_reasons_follow_the_runs(tmp_path):
     for run in find_runs(results):
         manifest = read_manifest(run.folder) | {"training": {"n_train": 1000}}
         (run.folder / "manifest.json").write_text(json.dumps(manifest))
-    title, *comparison = reasons.COMPARISONS[0]
-    table, samples = reasons.by_images(column, *comparison)
-    assert table["images"].to_list() == [50, 250, 1000] and samples.shape == (RESAMPLES, 3)
+    (curve,) = reasons.curves(column)
+    assert curve.images.tolist() == [50, 250, 1000] and curve.samples.shape == (RESAMPLES, 3) and curve.seeds.shape == (1, 3)
     pair = column.load_pair("weak_sup@n25", "full_images@n25")
-    assert table["value"][1] == pytest.approx(report.difference(*pair).value)
-    assert list(reasons.curves(column)) == [title]
-    assert "training images" in figures.as_html(figures.difference_curves(reasons.curves(column)), "alt")
-    (line,) = tables.say_trends(column)
-    assert line.startswith(title) and ": grows; " in line and f"{table['value'][2]:+.1f}</a> with all 1,000 images" in line
-    assert f"{(table['value'][2] - table['value'][1]) / 2:+.1f} points in the last doubling" in line  # 250 to 1,000: two of them
-    assert line.endswith("away from it" if table["value"][2] > 5.8 else "towards it")  # the paper's own gain on VOC
+    assert curve.points()[1].value == pytest.approx(report.difference(*pair).value)
+    rise = np.diff(curve.seeds[0])[-1] / 2  # 250 to 1,000: two doublings
+    assert curve.last_doubling().value == pytest.approx(rise) and curve.last_doubling().low > 0
+    columns_ = {"voc": column, "coco": columns(tmp_path, "coco-sample")[0]}
+    html = amounts.table(columns_)
+    assert f">{number(rise, sign=True)}</a>" in html and ">+5.8</td>" in html  # the paper's own gain on VOC
+    assert "the paper" in amounts.chart(columns_) and amounts.say_meetings(columns_) == []
     times = reasons.resolution(column, "weak_sup", "full_images").times_the_images
     assert times <= 1  # a gain that 400 images do tell from zero
     (line,) = tables.say_resolution([column], "weak_sup", "full_images")
     assert "in the median class" in line and f"about {times:.1f} times as many" in line
     assert tables.say_resolution([column], "weak_sup", "rcnn") == []
     assert "of 3 classes lie above 95" in tables.say_near_the_top(column, "weak_sup", "rcnn")[0]
+
+
+def test_the_error_of_a_curve_is_of_test_images_and_of_draws():
+    """By hand: test images of variance 4, three seeds of variance 3 (their mean: 1); and a straight line with one bend."""
+    samples, seeds = np.array([-2.0, 2.0] * 50), np.array([7.0, 8.5, 10.0]) * np.sqrt(4 / 3)
+    found = reasons.estimate(samples, seeds)
+    assert found.error**2 == pytest.approx(4 + 1) and found.freedom == pytest.approx(2 * 5**2)
+    reach = stats.t.ppf(0.975, 50) * np.sqrt(5)
+    assert (found.low, found.high) == pytest.approx((seeds.mean() - reach, seeds.mean() + reach))
+    assert reasons.estimate(samples, seeds[:1]).freedom == np.inf
+    images, rng = np.array([50.0, 100, 200, 400]), np.random.default_rng(0)
+    bent = [reasons.Curve("", None, images, 0.1, rng.normal(size=(1000, 4)), np.array([y])) for y in ([1, 2, 3, 4], [0, 9, 0, 9])]
+    lines = [one.line(1600) for one in bent]
+    assert lines[0].at.value == pytest.approx(6) and lines[0].positives == pytest.approx(160)
+    assert lines[0].fit == pytest.approx(1) and lines[1].fit < 1e-6
+    i, j, apart = reasons.meeting(bent[0], replace(bent[0], images=images + 5))
+    assert (i, j, apart.value) == (3, 3, pytest.approx(0)) and apart.error == pytest.approx(np.sqrt(2), rel=0.1)
+    assert reasons.meeting(bent[0], replace(bent[0], images=images * 100)) is None
 
 
 def test_sensitivity(root):

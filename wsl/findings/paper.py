@@ -51,6 +51,7 @@ VOC_NAMES = {
 # Rows of Table 2 -> systems of the study.
 IN_WORDS = {"weak_sup@train_s1": "multi_scale_training", "weak_sup@test_s1": "multi_scale_testing"}  # COCO, against J
 SYSTEMS = {"H": "full_images", "I": "masked_pool", "J": "weak_sup", "K": "center", "L": "rcnn"}
+TRAINING = {"voc": 5_000, "coco": 80_000}  # Section 5: images, by layout
 # The data of Table 2, as `Dataset.name` has them, and their number of images.
 VALIDATION = {"voc": ("VOC2012 val", 5823), "coco": ("COCO val2014", 40504)}
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
-from wsl.evaluation import metrics
-from wsl.findings import paper, results
+from wsl.findings import results
 from wsl.findings.results import Column, Result
 
 # (title, system, system, metric): the comparisons of the claims that depend on the amount of training
@@ -20,61 +20,122 @@ COMPARISONS = (
     ("I − J, localization (C6)", "masked_pool", "weak_sup", "location"),
 )
 
+@dataclass(frozen=True)
+class Estimate:
+    """A number with its 95% interval (D27), in points of mAP."""
 
-def by_images(column: Column, a: str, b: str, metric: str) -> tuple[pd.DataFrame, np.ndarray]:
-    """System `a` minus `b`, both trained on parts of the training images: images, value, low, high; resamples (B, rows).
+    value: float
+    low: float
+    high: float
+    error: float  # its standard error
+    freedom: float  # degrees of freedom of the error
 
-    Points of mAP, on the seeds that all parts have; the paired bootstrap draws the same test images for every part.
+
+def estimate(samples: np.ndarray, seeds: np.ndarray) -> Estimate:
+    """The mean over seeds: its error is that of drawing test images and that of drawing seeds (D27).
+
+    samples: (B,) the mean in each resample of the test images. seeds: (S,) each seed's own; each draws its training images.
+    One seed says nothing of other draws: the interval is then of the test images alone.
     """
-    parts = {percent: "" if percent == 100 else f"@n{percent}" for percent in (*results.PERCENTS, 100)}
-    parts = {percent: part for percent, part in parts.items() if column.runs(a + part) and column.runs(b + part)}
-    loaded = column.load_pair(*(system + part for part in parts.values() for system in (a, b))) if parts else None
-    rows, samples = [], []
-    for percent, *pair in zip(parts, (loaded or ())[::2], (loaded or ())[1::2], strict=loaded is not None):
-        if None in (getattr(pair[0], metric), getattr(pair[1], metric)):
-            continue
-        d = results.difference(*pair, metric)
-        training = pair[0].run.manifest["training"]
-        rows.append((round(training["n_train"] * percent / 100), d.value, d.low, d.high))
-        samples.append(d.samples)
-    return pd.DataFrame(rows, columns=["images", "value", "low", "high"]), np.array(samples).T
+    drawn = float(np.var(seeds, ddof=1)) / len(seeds) if len(seeds) > 1 else 0.0
+    squared = float(np.var(samples)) + drawn
+    freedom = (len(seeds) - 1) * (squared / drawn) ** 2 if drawn else np.inf  # Welch and Satterthwaite
+    value, error = float(np.mean(seeds)), float(np.sqrt(squared))
+    reach = error * float(stats.t.ppf(0.975, freedom))
+    return Estimate(value, value - reach, value + reach, error, freedom)
 
 
-def curves(column: Column) -> dict[str, pd.DataFrame]:
-    """`by_images` of each comparison that was run on at least two parts."""
-    found = {title: by_images(column, a, b, metric)[0] for title, a, b, metric in COMPARISONS}
-    return {title: table for title, table in found.items() if len(table) > 1}
+def less(a: Estimate, b: Estimate) -> Estimate:
+    """a minus b, found on different data."""
+    parts = np.square([a.error, b.error])
+    rest = (np.square(parts) / [a.freedom, b.freedom]).sum()  # 0 where neither knows of other draws
+    freedom = parts.sum() ** 2 / rest if rest else np.inf
+    reach, value = float(np.sqrt(parts.sum()) * stats.t.ppf(0.975, freedom)), a.value - b.value
+    return Estimate(value, value - reach, value + reach, float(np.sqrt(parts.sum())), float(freedom))
 
 
 @dataclass(frozen=True)
-class Trend:
-    """What the last doubling of the training images did to a difference, in points, on the seeds that all parts have."""
+class Line:
+    """What the straight line through a curve says at another amount of training."""
+
+    at: Estimate
+    positives: float  # a class, there
+    fit: float  # probability of points as far off the line, were it straight; 1 where two points make it
+
+
+@dataclass(frozen=True)
+class Curve:
+    """How a difference between two systems changes with the amount of training, in points of mAP."""
 
     title: str
-    result: Result  # of the first system, on all images
-    images: int
-    value: float  # with all images
-    paper: float  # NaN where it has none
-    slope: float  # per doubling, between the largest part and all images
-    low: float
-    high: float
+    first: Result  # of the first system, on all training images
+    images: np.ndarray  # (P,) training images of each part, ascending
+    share: float  # of an image's labels that are positive, averaged over classes (of the test images)
+    samples: np.ndarray  # (B, P) the difference in each resample of the test images
+    seeds: np.ndarray  # (S, P) each seed's own
+
+    @property
+    def positives(self) -> np.ndarray:
+        """(P,) training images with an object of a class, averaged over classes."""
+        return self.images * self.share
+
+    def of(self, weights: np.ndarray) -> Estimate:
+        """The sum of the points, each times its weight (P,)."""
+        return estimate(self.samples @ weights, self.seeds @ weights)
+
+    def points(self) -> list[Estimate]:
+        return [self.of(row) for row in np.eye(len(self.images))]
+
+    def last_doubling(self) -> Estimate:
+        """The change per doubling of the training images, between the largest part and all."""
+        weights = np.zeros(len(self.images))
+        weights[-2:] = np.array([-1, 1]) / np.log2(self.images[-1] / self.images[-2])
+        return self.of(weights)
+
+    def line(self, images: float) -> Line:
+        """The least-squares line against log2 of the images, at `images`."""
+        x = np.column_stack([np.ones(len(self.images)), np.log2(self.images)])
+        fitting = np.linalg.pinv(x)
+        off = np.eye(len(x)) - x @ fitting
+        drawn = self.seeds.var(axis=0, ddof=1) / len(self.seeds) if len(self.seeds) > 1 else np.zeros(len(x))
+        covariance = off @ (np.cov(self.samples.T) + np.diag(drawn)) @ off.T
+        apart = off @ self.seeds.mean(axis=0)
+        far = float(apart @ np.linalg.pinv(covariance, rcond=1e-9, hermitian=True) @ apart)
+        fit = float(stats.chi2.sf(far, len(x) - 2)) if len(x) > 2 else 1.0
+        return Line(self.of(np.array([1, np.log2(images)]) @ fitting), images * self.share, fit)
 
 
-def trends(column: Column, layout: str = "voc") -> list[Trend]:
-    """The trend of each comparison that was run on all images and on at least two parts; the paper's numbers on `layout`."""
-    found = []
-    for title, a, b, metric in COMPARISONS:
-        table, samples = by_images(column, a, b, metric)
-        whole = column.load_pair(a, b)
-        if len(table) < 3 or whole is None:
-            continue
-        before, last = table.iloc[-2], table.iloc[-1]
-        doublings = np.log2(last["images"] / before["images"])
-        slope = float((last["value"] - before["value"]) / doublings)
-        low, high = metrics.ends((samples[:, -1] - samples[:, -2]) / doublings, slope)
-        printed = paper.difference(a, b, metric, layout)
-        found.append(Trend(title, whole[0], int(last["images"]), float(last["value"]), printed, slope, low, high))
-    return found
+def curve(column: Column, title: str, a: str, b: str, metric: str) -> Curve | None:
+    """System `a` minus `b`, on the seeds that all parts have; None with less than two parts."""
+    parts = {percent: "" if percent == 100 else f"@n{percent}" for percent in (*results.PERCENTS, 100)}
+    parts = {percent: part for percent, part in parts.items() if column.runs(a + part) and column.runs(b + part)}
+    loaded = column.load_pair(*(system + part for part in parts.values() for system in (a, b))) if 100 in parts else None
+    if loaded is None or len(parts) < 2 or getattr(loaded[-2], metric) is None or getattr(loaded[-1], metric) is None:
+        return None
+    found = [results.difference(*pair, metric) for pair in zip(loaded[::2], loaded[1::2], strict=True)]
+    whole = loaded[-2].run.manifest["training"]["n_train"]
+    return Curve(
+        title, loaded[-2],
+        images=np.round(whole * np.array(list(parts)) / 100),
+        share=float((getattr(loaded[-2], metric).truth.labels > 0).mean()),
+        samples=np.stack([d.samples for d in found], axis=1),
+        seeds=np.array([list(d.seeds.values()) for d in found]).T,
+    )  # fmt: skip
+
+
+def curves(column: Column) -> list[Curve]:
+    """The curve of each comparison that was run on at least two parts."""
+    return [found for comparison in COMPARISONS if (found := curve(column, *comparison))]
+
+
+def meeting(a: Curve, b: Curve, within: float = 1.5) -> tuple[int, int, Estimate] | None:
+    """Where two data sets were measured at nearly the same positives a class: indices of the points, and a minus b there.
+
+    None where no two points lie within that factor of each other.
+    """
+    ratios = np.abs(np.log(a.positives[:, None] / b.positives))
+    i, j = (int(k) for k in np.unravel_index(ratios.argmin(), ratios.shape))
+    return (i, j, less(a.points()[i], b.points()[j])) if ratios[i, j] <= np.log(within) else None
 
 
 @dataclass(frozen=True)

@@ -217,21 +217,32 @@ def image_curve(curves):
 
 
 @styled
-def difference_curves(curves):
-    """Differences in mAP, points, against the number of training images: one panel each.
+def difference_curves(panels):
+    """Differences in mAP, points, against positives a class, a panel for each comparison.
 
-    `curves`: dict title -> DataFrame with columns `images`, `value`, `low`, `high`.
+    `panels`: dict title -> list of (data, `wsl.findings.reasons.Curve`, the paper's number of training images, its difference).
+    The line through the points goes on, dashed, to the paper's number, where its interval and the paper's value (a diamond) are.
     """
     figures = []
-    for title, table in curves.items():
-        figure, axis = _panel(3.2, 2.3)
-        spread = np.abs(table[["low", "high"]].to_numpy(float).T - table["value"].to_numpy(float))
+    for title, several in panels.items():
+        figure, axis = _panel(4.2, 2.9)
         axis.axhline(0, color=_INK, linewidth=0.6)
-        axis.errorbar(table["images"], table["value"], spread, color=WEAK_SUP, marker="o", markersize=4, elinewidth=0.8)
-        axis.set(xscale="log", xlabel="training images", ylabel="difference, points", title=title)
-        axis.set_xticks(table["images"], [f"{n:,}" for n in table["images"]])
+        for (data, curve, images, printed), colour, marker in zip(several, (WEAK_SUP, FULL_IMAGES), "os", strict=False):
+            points = curve.points()
+            reach = [one.high - one.value for one in points]
+            style = dict(color=colour, marker=marker, markersize=4, elinewidth=0.8)
+            axis.errorbar(curve.positives, [one.value for one in points], reach, label=data.partition(" (")[0], **style)
+            line, first = curve.line(images), curve.line(curve.images[0])
+            ends = [first.positives, line.positives], [first.at.value, line.at.value]
+            axis.plot(*ends, color=colour, linewidth=0.8, linestyle="--")
+            axis.errorbar(*(end[1:] for end in ends), line.at.high - line.at.value, color=colour, elinewidth=0.8)
+            axis.plot(line.positives, printed, color=_INK, marker="D", markersize=5, linestyle="", markerfacecolor=colour)
+        axis.plot([], [], color=_INK, marker="D", markersize=5, linestyle="", markerfacecolor="none", label="the paper")
+        axis.set(xscale="log", xlabel="training images of a class", ylabel="difference, points", title=title)
+        axis.set_xticks(ticks := [3, 10, 30, 100, 300, 1000, 3000], [f"{n:,}" for n in ticks])
         axis.minorticks_off()
         axis.grid(axis="y")
+        axis.legend(loc="upper left", bbox_to_anchor=(0, -0.22), borderpad=0, ncols=3)
         figures.append(figure)
     return figures
 

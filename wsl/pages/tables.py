@@ -126,22 +126,6 @@ def say_drops(columns: list[Column], classes: tuple[str, ...]) -> list[str]:
     return lines
 
 
-def say_trends(column: Column) -> list[str]:
-    """`reasons.trends` of a column, a sentence a comparison."""
-    lines = []
-    for t in reasons.trends(column):
-        verdict = "grows" if t.low > 0 else "shrinks" if t.high < 0 else "shows no clear trend"
-        lines.append(
-            f'{t.title}: <a href="{href(t.result.run)}">{signed(t.value)}</a> with all {t.images:,} images; '
-            f"{signed(t.slope)} points in the last doubling ({interval(t.low, t.high)}): {verdict}"
-        )
-        if not np.isnan(t.paper):
-            towards = "towards" if (t.paper - t.value) * t.slope > 0 else "away from"
-            said = f"the paper's own is {signed(t.paper)} on VOC"
-            lines[-1] += f"; {said}" + (f", and the difference moves {towards} it" if t.low > 0 or t.high < 0 else "")
-    return lines
-
-
 def say_resolution(columns: list[Column], a: str, b: str) -> list[str]:
     """`reasons.resolution` of each column that has runs of both systems."""
     lines = []
