@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -82,6 +83,16 @@ def test_extent(root):
     path.write_text("iou,class,ap\n0.5,cat,0.1\n")
     with pytest.raises(StudyError, match="extent.csv: lacks the column 'ap_coco'"):
         extent_page.table(both)
+
+
+def test_claims_by_trunk(root):
+    make_run(root / "results", "voc-sample", "full_images", quality=0.3, points=False)
+    profiles = {"voc": "voc-sample", "coco": "coco-sample"}
+    assert ablations.claims_by_trunk(root / "results", profiles) is None
+    shutil.copytree(root / "results" / "voc-sample" / "trunk", root / "results" / "voc-sample" / "other")
+    html = ablations.claims_by_trunk(root / "results", profiles)
+    assert html.index(">other<") < html.index(">trunk<") and html.count("reproduced") >= 2
+    assert "#c1" in html and "#c4" not in html  # nobody was trained at one scale
 
 
 def test_reasons_follow_the_runs(tmp_path):

@@ -10,8 +10,9 @@ import pandas as pd
 
 from wsl.evaluation.evaluate import METRICS
 from wsl.evaluation.runs import find_runs
+from wsl.findings import claims
 from wsl.findings.results import PERCENTS, Column, difference
-from wsl.pages import tables
+from wsl.pages import scoreboard, tables
 from wsl.pages.show import Html, interval, signed
 from wsl.pages.tables import Cell
 
@@ -128,6 +129,32 @@ def trunk_table(sources) -> Html | None:
     heads = [[("data, trunk", 1, ""), *((text, 1, "") for text in texts)]]
     caption = "The main comparisons on every trunk that was run: mAP in %, differences in points."
     return tables.table(heads, rows, caption, "trunks")
+
+
+def claims_by_trunk(root, profiles: dict[str, str]) -> Html | None:
+    """The verdict on each claim that the runs of two trunks or more can judge; `profiles`: by layout, voc and coco (D27)."""
+    trunks = sorted({trunk for profile in profiles.values() for trunk in _trunks(root, profile)})
+    judged = [
+        claims.judge_all({layout: [Column(root, profile, trunk)] for layout, profile in profiles.items()}) for trunk in trunks
+    ]
+    rows = []
+    for several in zip(*judged, strict=True):
+        if sum(any(e.decides for e in one.real) for one in several) > 1:
+            claim = several[0].claim
+            name = f'{claim.id} <a href="index.html#{claim.id.lower()}">{html.escape(claim.short)}</a>'
+            rows.append((name, [_verdict_cell(one) for one in several]))
+    heads = [[("claim", 1, ""), *((html.escape(trunk), 1, "") for trunk in trunks)]]
+    caption = "Verdicts by trunk, by the rules of the first page; those of EfficientNet-Lite0 count. Below each, what decides it."
+    return tables.table(heads, rows, caption, "claims-by-trunk") if rows else None
+
+
+def _verdict_cell(one: claims.Judged) -> Cell:
+    found = [e for e in one.real if e.decides]
+    if not found:
+        return Cell("–", "", "not run on this trunk")
+    lines = [f'{e.layout.upper()} <a href="{tables.href(e.run)}">{scoreboard.say(e)}</a>' for e in found]
+    text = f"{scoreboard.badge(one.verdict)}<br><small>{'<br>'.join(lines)}</small>"
+    return Cell(text, found[0].run.source, html.escape(one.why), left=True)
 
 
 def _trunks(root, profile: str) -> list[str]:
