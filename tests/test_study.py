@@ -73,8 +73,12 @@ def test_predictions_manifest_and_recording(tiny, tmp_path):
     recorded = study.record_run(folders[0], tmp_path)
     assert {"manifest.json", "predictions.parquet"} == {p.name for p in recorded.iterdir()}
     pd.testing.assert_frame_equal(read_run(recorded)[0], weak)
-    less, manifest = read_run(study.record_run(folders[2], tmp_path))  # an ablation: without the alternatives
+    less, manifest = read_run(study.record_run(folders[2], tmp_path))  # an ablation: in less space, with the same answers
+    whole = read_run(folders[2])[0]
     assert set(weak) - set(less) == set(ALTERNATIVES) and manifest["system"] == "weak_sup@test_s1"
+    pd.testing.assert_frame_equal(evaluate_table(less), evaluate_table(whole))
+    assert (512 * less["score"] % 1 == 0).all() and (less["score"] - whole["score"]).abs().max() < 0.01
+    pd.testing.assert_frame_equal(less[whole["label"] > 0][["x", "y"]], whole[whole["label"] > 0][["x", "y"]])
 
 
 def test_a_system_outside_the_profile_runs_to_its_end(tmp_path, capsys):

@@ -32,7 +32,7 @@ import wsl
 from wsl.data.dataset import Dataset
 from wsl.data.geometry import side_at
 from wsl.errors import StudyError
-from wsl.evaluation.predictions import ALTERNATIVES
+from wsl.evaluation.predictions import compact
 from wsl.evaluation.runs import read_run, run_folder, write_run
 from wsl.evaluation.views import FILES as VIEW_FILES
 from wsl.files import sha256, whole_file
@@ -372,14 +372,15 @@ def _write_json(path: Path, value: object) -> None:
 def record_run(folder: Path, results: Path) -> Path:
     """Copy what the book reads of a run (no head, no picture) into the recorded results.
 
-    Other rankings and mappings of a point are asked of J, H and K only (wsl/pages/sensitivity.py); they are left out elsewhere.
+    J, H and K are kept whole, for the pages that ask for other rankings and points (wsl/pages/sensitivity.py) or show
+    single pictures; the others as `predictions.compact` makes them.
     """
     df, about = read_run(folder)
     about.pop("predictions_sha256", None)  # of the run's own file; the recorded one gets its own
     target = Path(results).joinpath(*folder.parts[-4:])
     target.mkdir(parents=True, exist_ok=True)
     if about.get("system") not in ("weak_sup", "full_images", "center"):
-        df = df.drop(columns=list(ALTERNATIVES), errors="ignore")
+        df = compact(df)
     besides = ("evolution.csv", "discovery.csv", "evolution.safetensors", "extent.csv", "extent_samples.csv", *VIEW_FILES)
     for name in besides:
         if (folder / name).is_file():
