@@ -19,6 +19,30 @@ COMPARISONS = (
     ("I − J, classification (C6)", "masked_pool", "weak_sup", "classification"),
     ("I − J, localization (C6)", "masked_pool", "weak_sup", "location"),
 )
+# Claim -> (the best explanation that the data allow why it may be open, what would refute the explanation)
+EXPLANATIONS = {
+    "C2": (
+        "Too few test photographs of the rarer classes: nearly every class gains, and no interval lies below zero.",
+        "With several times the test photographs, a class whose interval, all classes at once, lies below zero.",
+    ),
+    "C6": (
+        "Boxes help where a class has few training photographs: the difference falls as photographs are added.",
+        "More photographs than here, and a difference that stays above the margin on both data sets.",
+    ),
+    "C9": (
+        "A weaker R-CNN* than the paper's: its network was fine-tuned on boxes, ours is frozen.",
+        "R-CNN* on a network fine-tuned on the same boxes, and still more than 2 points below weak supervision.",
+    ),
+    "C13": (
+        "On the VOC sample both systems come close to the highest possible AP, so that a gain has no room.",
+        "Data on which both leave room, and no gain there.",
+    ),
+    "C14": (
+        "As for C9: the network is frozen in every row.",
+        "R-CNN* on a network fine-tuned on the same boxes, and the same verdict.",
+    ),
+}  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Estimate:

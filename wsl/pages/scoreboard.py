@@ -7,7 +7,7 @@ import itertools
 import re
 
 from wsl.evaluation.runs import GENERATED, REAL, Run
-from wsl.findings import claims, results
+from wsl.findings import claims, reasons, results
 from wsl.findings.claims import Evidence, Judged
 from wsl.pages import forest, tables
 from wsl.pages.intervals import chart
@@ -261,3 +261,11 @@ def effort_table(recorded: list[Run], here: list[Run]) -> Html:
         return Html("<p>No run is here yet.</p>")
     heads = [[("data", 1, ""), ("runs", 1, ""), ("minutes, all of them", 1, ""), ("machine", 1, "")]]
     return tables.table(heads, rows, "What the runs took.", "effort")
+
+
+def explanations(judged: list[Judged]) -> Html | None:
+    """Why each of these claims may be open, and what would refute that; None where nothing is known of any."""
+    known = [(one.claim, reasons.EXPLANATIONS[one.claim.id]) for one in judged if one.claim.id in reasons.EXPLANATIONS]
+    rows = [(f"{claim.id} {html.escape(claim.short)}", [Cell(text, left=True) for text in texts]) for claim, texts in known]
+    heads = [[("claim", 1, ""), ("best explanation", 1, ""), ("what would refute it", 1, "")]]
+    return tables.table(heads, rows, "Why these claims may be open.", "explanations") if rows else None
