@@ -154,7 +154,7 @@ ROW = "000012,dog,0.5,1,1\n"
         ("000012,dog,1,inf,1", "infinite x or y"),
         (ROW + "000012,cat,1,,", "image 000012, class cat has no location"),
         (ROW + "000012,cat,1", "Expected 5 columns, got 3"),
-        ("PAR1", "cannot be read"),
+        ("PAR1", "is a Parquet file that was cut off"),
     ],
 )
 def test_bad_predictions(tiny, capsys, tmp_path, text, message):

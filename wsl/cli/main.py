@@ -157,7 +157,7 @@ def run_evaluate(args: argparse.Namespace) -> int:
 
     for note in dataset.notes:
         warn(f"{dataset.name}: {note}")
-    without = [name for name, n in zip(frame["class"], frame["n_pos"], strict=True) if n == 0]
+    without = [name for name, n in zip(frame["class"], frame["n_pos"], strict=True) if n == 0 and name != evaluate.MEAN]
     if scored.missing:
         total = scored.scores.size
         warn(f"{args.pred}: {scored.missing} of {total} (image, class) rows are missing; ranked last")
