@@ -124,7 +124,7 @@ def test_missing_rows_rank_last_and_locations_may_be_absent(tiny, capsys):
     gone = (df["class"] == "dog") & (df["image"] == "000012")
     df[~gone].to_csv(path, index=False)
     found, err = run_json(capsys, path, *data)
-    assert found["missing"] == 1 and "1 of 80 (image, class) rows are missing" in err
+    assert found["missing"] == 1 and "1 of 80 (image, class) rows are missing; ranked last" in err
     df.assign(score=df["score"].mask(gone, -1e9)).to_csv(path, index=False)
     assert run_json(capsys, path, *data)[0]["classification"] == found["classification"]
     df.assign(x=np.nan, y=np.nan).to_csv(path, index=False)
