@@ -125,6 +125,9 @@ def test_missing_rows_rank_last_and_locations_may_be_absent(tiny, capsys):
     df[~gone].to_csv(path, index=False)
     found, err = run_json(capsys, path, *data)
     assert found["missing"] == 1 and "1 of 80 (image, class) rows are missing; ranked last" in err
+    df[df["image"] == "000012"].to_csv(path, index=False)
+    _, err = run_json(capsys, path, *data)
+    assert "of 3 images all: to evaluate the others alone, list them in ImageSets/Main/NAME.txt" in err
     df.assign(score=df["score"].mask(gone, -1e9)).to_csv(path, index=False)
     assert run_json(capsys, path, *data)[0]["classification"] == found["classification"]
     df.assign(x=np.nan, y=np.nan).to_csv(path, index=False)
