@@ -124,7 +124,10 @@ def test_missing_rows_rank_last_and_locations_may_be_absent(tiny, capsys):
     gone = (df["class"] == "dog") & (df["image"] == "000012")
     df[~gone].to_csv(path, index=False)
     found, err = run_json(capsys, path, *data)
-    assert found["missing"] == 1 and "1 of 80 (image, class) rows are missing" in err
+    assert found["missing"] == 1 and "1 of 80 (image, class) rows are missing; ranked last" in err
+    df[df["image"] == "000012"].to_csv(path, index=False)
+    _, err = run_json(capsys, path, *data)
+    assert "of 3 images all: to evaluate the others alone, list them in ImageSets/Main/NAME.txt" in err
     df.assign(score=df["score"].mask(gone, -1e9)).to_csv(path, index=False)
     assert run_json(capsys, path, *data)[0]["classification"] == found["classification"]
     df.assign(x=np.nan, y=np.nan).to_csv(path, index=False)
@@ -154,7 +157,7 @@ ROW = "000012,dog,0.5,1,1\n"
         ("000012,dog,1,inf,1", "infinite x or y"),
         (ROW + "000012,cat,1,,", "image 000012, class cat has no location"),
         (ROW + "000012,cat,1", "Expected 5 columns, got 3"),
-        ("PAR1", "cannot be read"),
+        ("PAR1", "is a Parquet file that was cut off"),
     ],
 )
 def test_bad_predictions(tiny, capsys, tmp_path, text, message):

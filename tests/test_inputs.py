@@ -8,6 +8,7 @@ import io
 import json
 import lzma
 import shutil
+import unicodedata
 import warnings
 import zipfile
 from types import SimpleNamespace
@@ -22,7 +23,7 @@ from wsl.cli import main as cli
 from wsl.data import check, coco, voc
 from wsl.data.images import read_image, upright_size
 from wsl.errors import StudyError
-from wsl.evaluation import predictions
+from wsl.evaluation import points, predictions
 from wsl.systems import localize
 
 
@@ -109,6 +110,75 @@ def test_lists_of_windows_and_lists_of_file_names(voc_root):
             voc.load(voc_root, "2007", "val")
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda image: f"JPEGImages/{image}.jpg", r"ids have no folder, no extension: write the id alone \(000012, ...\)"),
+        (lambda image: f"JPEGImages\\{image}.jpg", r"write the id alone \(000012, ...\)"),
+        (lambda image: f"/data/VOC2007/{image}.jpg", r"line 1 .*leads out of the data set; write the id alone \(000012\)"),
+        (lambda image: f"foto {image}", "line 1 reads 'foto 000012'.*an id has no blank"),
+    ],
+)
+def test_lists_of_paths_lead_to_the_id(voc_root, change, words):
+    (voc_root / "VOC2007/ImageSets/Main/val.txt").write_text("".join(f"{change(image)}\n" for image in VOC_IMAGES))
+    with pytest.raises(StudyError, match=f"val.txt: .*{words}"):
+        voc.load(voc_root, "2007", "val")
+
+
+@pytest.mark.parametrize("mark", ['<annotation xmlns="u">', '<v:annotation xmlns:v="u">'])
+def test_xml_with_a_namespace_keeps_its_objects(voc_root, mark):
+    expected = voc.load(voc_root, "2007", "val")
+    path = voc_root / "VOC2007/Annotations/000012.xml"
+    text = path.read_text()
+    if "v:" in mark:
+        text = text.replace("</", "</v:").replace("<", "<v:").replace("<v:/v:", "</v:")
+    path.write_text(text.replace("<v:annotation>", mark).replace("<annotation>", mark))
+    assert voc.load(voc_root, "2007", "val").digest() == expected.digest()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("annotation>", "annotations>", "outermost element is <annotations>, not <annotation>"),
+        ("object>", "Object>", "has 2 bndboxes, but 0 objects that could be read"),
+        ("</bndbox>", "</bndbox><bndbox/>", "has 4 bndboxes, but 2 objects"),
+        ("<width>100<", "<width>100.7<", "image size 100.7 x 50; expected integers"),
+    ],
+)
+def test_xml_of_another_structure_is_refused(voc_root, old, new, words):
+    """Without class files it would be an image without objects, and nobody would know."""
+    path = voc_root / "VOC2007/Annotations/000012.xml"
+    path.write_text(path.read_text().replace(old, new))
+    with pytest.raises(StudyError, match=f"000012.xml: .*{words}"):
+        voc.load(voc_root, "2007", "val")
+
+
+def test_parts_have_boxes_of_their_own(voc_root):
+    expected, path = voc.load(voc_root, "2007", "val"), voc_root / "VOC2007/Annotations/000012.xml"
+    path.write_text(path.read_text().replace("</object>", "<part><name>head</name><bndbox/></part></object>"))
+    assert voc.load(voc_root, "2007", "val").digest() == expected.digest()
+
+
+@pytest.mark.parametrize("forms", [("NFC", "NFD", "NFC"), ("NFD", "NFC", "NFC"), ("NFC", "NFC", "NFD")])
+def test_letters_with_accents_are_the_same_in_both_forms_of_unicode(voc_root, tmp_path, forms):
+    """In the list, in the names of the files (macOS), in the table."""
+    expected, folder = voc.load(voc_root, "2007", "val"), voc_root / "VOC2007"
+    listed, kept, told = (unicodedata.normalize(form, "gr\u00f6\u00dfe") for form in forms)
+    for path in (folder / "ImageSets/Main").iterdir():
+        path.write_text(path.read_text().replace("000012", listed))
+    for path in (folder / "Annotations/000012.xml", folder / "JPEGImages/000012.jpg"):
+        path.rename(path.with_stem(kept))
+    assert check.check_voc(voc_root, "2007", "val") == []
+    found = voc.load(voc_root, "2007", "val")
+    table = random_table(found).replace({"image": {listed: told}})
+    np.testing.assert_array_equal(predictions.align(table, found).scores, predictions.align(random_table(found), found).scores)
+    assert found.boxes.xyxy.tolist() == expected.boxes.xyxy.tolist()
+    maps = tmp_path / "maps"
+    maps.mkdir()
+    np.save(maps / f"{kept}.jpg.npy", np.zeros((20, 2, 2)))
+    assert [image for image, _ in points.read_arrays(maps, found)] == [listed]
+
+
 def test_pictures_with_another_ending(voc_root):
     folder = voc_root / "VOC2007/JPEGImages"
     for image, name in zip(VOC_IMAGES, ("000012.JPG", "000007.png", "2008_000003.jpeg", "000100.jpg"), strict=True):
@@ -186,6 +256,24 @@ def test_ids_may_be_texts_or_whole_numbers_with_a_point(coco_json):
     content["annotations"][0]["image_id"] = "img_8"
     coco_json.write_text(json.dumps(content))
     with pytest.raises(StudyError, match="annotation 1 has image_id img_8, not among the images"):
+        coco.load(coco_json)
+
+
+def test_blanks_round_names_and_folders_as_on_windows(coco_json):
+    expected, content = coco.load(coco_json), coco_content()
+    folder = coco_json.parent.parent / "tiny"
+    (folder / "sub").mkdir()
+    for image in content["images"]:
+        (folder / image["file_name"]).rename(folder / "sub" / image["file_name"])
+        image["id"], image["file_name"] = f" {image['id']} ", f"sub\\{image['file_name']}"
+    for category in content["categories"]:
+        category["name"] += " "
+    coco_json.write_text(json.dumps(content))
+    found = coco.load(coco_json)
+    assert found.images == expected.images and found.classes == expected.classes and check.check_coco(coco_json) == []
+    content["images"][0]["file_name"] = "..\\..\\elsewhere.jpg"
+    coco_json.write_text(json.dumps(content))
+    with pytest.raises(StudyError, match="which is not in"):
         coco.load(coco_json)
 
 
@@ -298,6 +386,7 @@ WRITTEN = {
     "ids with a point": lambda df: df.assign(image=df["image"] + ".0").to_csv(index=False),
     "file names": lambda df: df.assign(image=[f"COCO_tiny_{int(i):012d}.jpg" for i in df["image"]]).to_csv(index=False),
     "names without ending": lambda df: df.assign(image=[f"COCO_tiny_{int(i):012d}" for i in df["image"]]).to_csv(index=False),
+    "Windows": lambda df: df.assign(image=[f"tiny\\COCO_tiny_{int(i):012d}.jpg" for i in df["image"]]).to_csv(index=False),
     "paths": lambda df: df.assign(image=[f"tiny/COCO_tiny_{int(i):012d}.jpg" for i in df["image"]]).to_csv(index=False),
 }
 
@@ -329,6 +418,11 @@ HEAD = "image,class,score,x,y\n"
         (HEAD + "COCO_tiny_000000000007.jpg,car,1,2,3\n", "give the id in the JSON, an integer without leading zeros: '7'"),
         (HEAD + "000000000007,car,1,2,3\n", "integers without leading zeros"),
         (HEAD + "7,caré,1,2,3\n", "is not text in UTF-8"),
+        (HEAD + "7,car,1,0.25,0.5\n139,car,1,1,0.1\n", "no x or y exceeds 1, the first point is (0.25, 0.5)"),
+        ('[{"image": 7}]', "is JSON; save it with pandas as CSV"),
+        ("ARROW1\0\0", "is in Arrow's format (Feather)"),
+        ("\x80\4", "is a pickle, which may hold a program"),
+        ("".join(f"{letter}\0" for letter in HEAD), "holds bytes 0, as UTF-16 without its mark"),
     ],
 )
 def test_csv_with_two_readings_is_refused(tables, capsys, text, words):
@@ -386,6 +480,7 @@ def test_palettes_with_transparency_are_read_without_a_word(tmp_path):
         (b"<?xml version='1.0'?>\n<svg xmlns='http://www.w3.org/2000/svg'/>", "SVG.*export it as PNG"),
         (b"\n<!DOCTYPE html><html><body>404</body></html>", "a web page.*fetch the picture"),
         (b"%PDF-1.7", "PDF"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "Git LFS.*git lfs pull"),
         (b"no picture at all", "of a format that Pillow does not know; convert it"),
         (b"", "empty, or was cut off"),
     ],
@@ -456,6 +551,7 @@ def test_a_drawing_never_takes_the_place_of_a_photograph(fake, album, capsys):
 
 def test_one_broken_photograph_does_not_stop_the_others(fake, album, tmp_path, capsys):
     (album / "b/IMG_0.jpg").write_bytes(b"<html>")
+    (album / "b/._IMG_1.jpg").write_bytes(b"what macOS keeps beside a picture")
     assert cli.main(["localize", str(album / "b"), str(album / "none.jpg"), "--out", str(tmp_path), "--json"]) == 1
     out, err = capsys.readouterr()
     report = json.loads(out)

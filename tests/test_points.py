@@ -51,7 +51,11 @@ def test_every_way_to_keep_maps_gives_the_same_table(voc_root, tmp_path, capsys)
         found = predictions.read(out).set_index(["image", "class"]).loc[keys]
         np.testing.assert_array_equal(found[["score", "x", "y"]], expected[["score", "x", "y"]].astype(np.float32))
         assert cli.main(["evaluate", str(out), *data]) == 0
-    (tmp_path / "names.txt").write_text("\n".join(voc.CLASSES[::-1]))
+    for image in dataset.images:  # as Windows and macOS leave them
+        (tmp_path / "folder" / f"{image}.npy").rename(tmp_path / "folder" / f"{image}.NPY")
+        (tmp_path / "folder" / f"._{image}.npy").write_bytes(b"")
+    assert len(dict(points.read_arrays(tmp_path / "folder", dataset))) == 4
+    (tmp_path / "names.txt").write_text(" \r\n".join(voc.CLASSES[::-1]) + "\r\n\r\n")
     np.save(tmp_path / "backwards.npy", maps[:, ::-1])
     arguments = ["points", str(tmp_path / "backwards.npy"), *data, "-o", str(tmp_path / "b.csv"), "--scores"]
     np.save(tmp_path / "scores.npy", maps.max((2, 3))[:, ::-1])
@@ -95,7 +99,17 @@ def test_the_most_confident_box_of_each_class_is_the_prediction(coco_json, tmp_p
     for name in ("results.json", "labels.json"):
         assert cli.main(["points", str(tmp_path / name), "--coco", str(coco_json), "-o", str(tmp_path / "mine.csv")]) == 0
         assert predictions.read(tmp_path / "mine.csv").values.tolist() == expected
-    for change, words in (({"category_id": 9}, "category_id 9"), ({"image_id": 8}, "image '8'"), ({"score": "high"}, "box 0")):
+    nothing = float("nan")
+    for change, words in (
+        ({"category_id": 9}, "category_id 9"),
+        ({"image_id": 8}, "'8' is no image of COCO tiny"),
+        ({"image_id": "000000000007"}, "COCO ids are integers without leading zeros"),
+        ({"score": "high"}, "box 0"),
+        ({"score": nothing}, "image 7, class car: box .* with score nan; expected finite numbers"),
+        ({"bbox": [nothing] * 4}, r"box \(nan, nan, nan, nan\)"),
+        ({"bbox": [30, 20, -10, 5]}, "expected finite numbers x, y, width, height"),
+        ({"bbox": [100, 20, 10, 5]}, r"box \(100, 20, 10, 5\) lies beside the image of 64 x 48 pixels"),
+    ):
         (tmp_path / "results.json").write_text(json.dumps([results[0] | change]))
         with pytest.raises(StudyError, match=words):
             points.predictions_from_boxes(tmp_path / "results.json", coco.load(coco_json), coco.category_names(coco_json))
@@ -132,7 +146,7 @@ def test_fiftyone_names_classes_by_position_and_has_keypoints(coco_json, tmp_pat
                 points.predictions_from_boxes(tmp_path / "samples.json", dataset)
 
 
-def test_maps_that_leave_a_doubt_are_refused(voc_root, tmp_path):
+def test_maps_that_leave_a_doubt_are_refused(voc_root, tmp_path, capsys):
     dataset, size = voc.load(voc_root, "2007", "val"), {"a": (100, 50)}
     for maps, words in (
         ({"b": np.zeros((1, 2, 2))}, "map of image 'b': no such image"),
@@ -142,17 +156,23 @@ def test_maps_that_leave_a_doubt_are_refused(voc_root, tmp_path):
     ):
         with pytest.raises(StudyError, match=words):
             points.predictions_from_maps(maps, size, ["dog"])
+    data = ["--voc", str(voc_root), "--year", "2007", "--split", "val", "-o", str(tmp_path / "mine.csv")]
+    np.save(tmp_path / "bad.npy", np.full((4, 20, 2, 2), np.inf))
+    assert cli.main(["points", str(tmp_path / "bad.npy"), *data]) == 2
+    assert f"{tmp_path / 'bad.npy'}: map of image 000012, class aeroplane: holds NaN" in capsys.readouterr().err
     with pytest.raises(StudyError, match="scores of image a: found none"):
         points.predictions_from_maps({"a": np.zeros((1, 2, 2))}, size, ["dog"], {})
     np.save(tmp_path / "three.npy", np.zeros((3, 20, 2, 2)))
     np.savez(tmp_path / "other.npz", unknown=np.zeros((20, 2, 2)))
     (tmp_path / "text.npy").write_text("no array")
+    np.save(tmp_path / "objects.npy", np.full((4, 20, 2, 2), None), allow_pickle=True)
     (tmp_path / "empty").mkdir()
     for name, words in (
         ("three.npy", r"has the shape \(3, 20, 2, 2\); VOC2007 val has 4"),
         ("other.npz", "'unknown' is no image"),
         ("none.npy", "no such file"),
         ("text.npy", "cannot be read as arrays"),
+        ("objects.npy", "holds Python objects, which may hold programs"),
         ("empty", "holds no .npy"),
     ):
         with pytest.raises(StudyError, match=words):

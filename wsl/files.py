@@ -11,6 +11,7 @@ import secrets
 import select
 import stat
 import time
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from glob import escape
@@ -91,6 +92,22 @@ def read_whole(file: BinaryIO, source: str | Path, most: int = LARGEST, has: str
         if content.tell() > most:
             raise StudyError(f"{source}: {has} more than {most:,} bytes; give a smaller file")
     return content.getvalue()
+
+
+def as_kept(path: Path) -> Path:
+    """`path`, or the file of that name in the other form that Unicode has for letters with accents, if that one is there.
+
+    macOS and what it packs take such letters apart (NFD); lists that people type have them whole (NFC).
+    """
+    if path.name.isascii() or path.exists():
+        return path
+    forms = (path.with_name(unicodedata.normalize(form, path.name)) for form in ("NFC", "NFD"))
+    return next((other for other in forms if other.exists()), path)
+
+
+def composed(name: str) -> str:
+    """A name with its accented letters whole (NFC): the same for both forms."""
+    return unicodedata.normalize("NFC", name)
 
 
 def inside(folder: Path, name: str, source: Path) -> Path:

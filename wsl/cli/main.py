@@ -157,10 +157,13 @@ def run_evaluate(args: argparse.Namespace) -> int:
 
     for note in dataset.notes:
         warn(f"{dataset.name}: {note}")
-    without = [name for name, n in zip(frame["class"], frame["n_pos"], strict=True) if n == 0]
+    without = [name for name, n in zip(frame["class"], frame["n_pos"], strict=True) if n == 0 and name != evaluate.MEAN]
     if scored.missing:
         total = scored.scores.size
-        warn(f"{args.pred}: {scored.missing} of {total} (image, class) rows are missing; ranked last")
+        absent = int((scored.scores.max(axis=1) == float("-inf")).sum())
+        part = "list them in ImageSets/Main/NAME.txt and give --split NAME" if args.voc else "give a JSON of these alone"
+        hint = f" (of {absent} images all: to evaluate the others alone, {part})" if 2 * absent > len(dataset) else ""
+        warn(f"{args.pred}: {scored.missing} of {total} (image, class) rows are missing{hint}; ranked last")
     if scored.distance is None:
         warn(f"{args.pred}: no row has a location (x, y); localization AP is not computed")
     if without:

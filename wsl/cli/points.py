@@ -47,19 +47,23 @@ def run_points(args: argparse.Namespace) -> int:
     dataset = load_dataset(args)
     for note in dataset.notes:
         warn(f"{dataset.name}: {note}")
-    if ".json" in args.maps.suffixes:
+    if ".json" in map(str.lower, args.maps.suffixes):
         names = coco.category_names(args.coco) if args.coco is not None else None
         df = points.predictions_from_boxes(args.maps, dataset, names)
     else:
         classes = list(dataset.classes)
         if args.classes is not None:
             try:
-                classes = as_text(read_bytes(args.classes), args.classes).splitlines()
+                lines = as_text(read_bytes(args.classes), args.classes).splitlines()
             except OSError as error:
                 raise StudyError(f"{args.classes}: cannot be read ({error.strerror}); give one class a line") from None
+            classes = [line.strip() for line in lines if line.strip()]
         sizes = dict(zip(dataset.images, dataset.sizes.tolist(), strict=True))
         scores = None if args.scores is None else dict(points.read_arrays(args.scores, dataset))
-        df = points.predictions_from_maps(points.read_arrays(args.maps, dataset), sizes, classes, scores, args.over)
+        try:
+            df = points.predictions_from_maps(points.read_arrays(args.maps, dataset), sizes, classes, scores, args.over)
+        except StudyError as error:
+            raise StudyError(str(error) if str(args.maps) in str(error) else f"{args.maps}: {error}") from None
     predictions.align(df, dataset, str(args.maps))  # refuses what `wsl evaluate` would
     if args.out.suffix.lower() == ".parquet":
         predictions.write(df, args.out)

@@ -26,7 +26,7 @@ from wsl.data.dataset import LARGEST_SIDE, Boxes, Dataset, clipped, count, flag,
 from wsl.data.images import upright_size
 from wsl.data.packed import read_json
 from wsl.errors import StudyError
-from wsl.files import CONTROL, inside
+from wsl.files import CONTROL, as_kept, inside
 
 MOST_LABELS = 200_000_000  # pairs of image and category: about 2 GB with scores; Open Images has 75 million
 _NEEDED = {
@@ -49,7 +49,7 @@ def load(instances: str | Path, images: str | Path | None = None) -> Dataset:
     records = data["images"]
     split = path.name.removeprefix("instances_").partition(".json")[0]
     folder = Path(images) if images is not None else path.parent.parent / split
-    files = tuple(inside(folder, _file_name(record, path), path) for record in records)
+    files = tuple(as_kept(inside(folder, _file_name(record, path), path)) for record in records)
     sizes, measured = _sizes(records, files, path)
     image_index = {record["id"]: n for n, record in enumerate(records)}
     class_index = {category["id"]: n for n, category in enumerate(categories)}
@@ -70,7 +70,7 @@ def load(instances: str | Path, images: str | Path | None = None) -> Dataset:
         notes.append(f"{count(int(moved.sum()), 'box')} clipped to the image, the first that of annotation {first}")
     return Dataset(
         name=f"scenes (COCO layout) {split[:-6]}" if split in ("trainscenes", "valscenes") else f"COCO {split}",
-        classes=tuple(str(c["name"]) for c in categories),
+        classes=tuple(c["name"] for c in categories),
         images=tuple(record["id"] for record in records),
         files=files,
         sizes=sizes,
@@ -84,7 +84,7 @@ def load(instances: str | Path, images: str | Path | None = None) -> Dataset:
 def category_names(instances: str | Path) -> dict[str, str]:
     """{category id: class} of an instances JSON, as results of detectors name them."""
     data = _content(Path(instances))
-    return {category["id"]: str(category["name"]) for category in data["categories"]}
+    return {category["id"]: category["name"] for category in data["categories"]}
 
 
 def _address(given: object) -> str:
@@ -119,6 +119,8 @@ def _check_structure(data, path: Path) -> None:
                 if not isinstance(record, dict) or record.get(key) is None:
                     raise StudyError(f"{path}: {section}[{n}] has no {key!r}; {_remedy(record, key)}")
             record["id"] = _identity(record["id"], f"{path}: {section}[{n}] has id")
+            if section == "categories":
+                record["name"] = str(record["name"]).strip()
         ids = [record["id"] for record in records]
         if len(set(ids)) != len(ids):
             raise StudyError(f"{path}: two {section} share an id ({_first_repeat(ids)}); ids must be unique")
@@ -129,7 +131,8 @@ def _check_structure(data, path: Path) -> None:
         for a in data["annotations"]:
             a[key] = _identity(a[key], f"{path}: annotation {a['id']} has {key}")
             if a[key] not in known:
-                raise StudyError(f"{path}: annotation {a['id']} has {key} {a[key]}, not among the {section}")
+                raise StudyError(f"{path}: annotation {a['id']} has {key} {a[key]}, not among the {section}; add it to them, or "
+                                 f"remove the annotation")  # fmt: skip
 
 
 def _remedy(record, key: str) -> str:
@@ -146,25 +149,26 @@ def _identity(value, where: str) -> str:
     """An id as text: that of a whole number without a point."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int | str) or value == "":
+    text = str(value).strip()  # as the cells of a table are read
+    if isinstance(value, bool) or not isinstance(value, int | str) or not text:
         raise StudyError(f"{where} {value!r}; expected an integer or a text")
-    return str(value)
+    return text
 
 
 def _categories(data: dict, path: Path) -> tuple[list[dict], list[str]]:
     """The categories in order of id, those left out that have no annotation and the name of one that has; and notes."""
     used = {a["category_id"] for a in data["annotations"]}
-    often = Counter(str(c["name"]) for c in data["categories"])
+    often = Counter(c["name"] for c in data["categories"])
     kept, notes = [], []
     for category in data["categories"]:
-        name = str(category["name"])
+        name = category["name"]
         if often[name] > 1 and category["id"] not in used and any(
-            str(other["name"]) == name and other["id"] in used for other in data["categories"]
+            other["name"] == name and other["id"] in used for other in data["categories"]
         ):
             notes.append(f"category {category['id']} {name!r} left out: it has no annotation, and another has its name")
         else:
             kept.append(category)
-    names = [str(category["name"]) for category in kept]
+    names = [category["name"] for category in kept]
     if len(set(names)) != len(names):
         twice = _first_repeat(names)
         raise StudyError(f"{path}: two categories are called {twice!r}; names must be unique: rename or merge them")
@@ -174,7 +178,7 @@ def _categories(data: dict, path: Path) -> tuple[list[dict], list[str]]:
 def _file_name(record: dict, path: Path) -> str:
     if not isinstance(record["file_name"], str):
         raise StudyError(f"{path}: image {record['id']} has file_name {record['file_name']!r}; expected text")
-    return record["file_name"]
+    return record["file_name"].replace("\\", "/")  # as tools on Windows part folders
 
 
 def _sizes(records: list[dict], files: tuple[Path, ...], path: Path) -> tuple[np.ndarray, int]:

@@ -109,6 +109,8 @@ def _reason(path: Path, error: Exception) -> str:
         return "a drawing in the format SVG, which has no pixels; export it as PNG"
     if start.startswith((b"<!doctype html", b"<html", b"<head", b"<?xml", b"{")):
         return "a web page or other text, not the picture itself; fetch the picture that it shows, as JPEG or PNG"
+    if start.startswith(b"version https://git-lfs"):
+        return "a pointer of Git LFS, not the picture itself; fetch it with `git lfs pull`"
     if start.startswith(b"%pdf"):
         return "a document in the format PDF; export its picture as JPEG or PNG"
     known = (b"\xff\xd8", b"\x89PNG", b"GIF8", b"RIFF", b"II*", b"MM")

@@ -10,7 +10,7 @@ have fractions of a pixel, and some objects no <pose> or <difficult>: both are r
 
 Exports of other tools are read where they leave no doubt, and `Dataset.notes` says what was done: no class files at all (the
 labels follow from the objects), a list that names fewer images than the class files, an annotation without the image's size
-(the picture has it), boxes a few pixels outside (clipped), pictures of another format than JPEG.
+(the picture has it), boxes a few pixels outside (clipped), pictures of another format than JPEG, XML with a namespace.
 
     >>> dataset = load("VOCdevkit", "2007", "val")  # doctest: +SKIP
 """
@@ -29,7 +29,7 @@ from wsl.data.dataset import LARGEST_SIDE, Boxes, Dataset, clipped, count, flag,
 from wsl.data.images import SUFFIXES, upright_size
 from wsl.data.packed import as_text
 from wsl.errors import StudyError
-from wsl.files import CONTROL, check_regular, inside
+from wsl.files import CONTROL, as_kept, check_regular, inside
 
 CLASSES = (
     "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
@@ -114,7 +114,9 @@ def listed(root: str | Path, year: str, split: str) -> tuple[Path, tuple[str, ..
     for image, file in zip(images, files, strict=True):
         stem, suffix = os.path.splitext(image)
         if suffix.lower() in (*SUFFIXES, ".xml") and not annotation_file(folder, image).is_file() and not file.is_file():
-            raise StudyError(f"{path}: names {image}, but ids have no extension: remove {suffix} from every line ({stem}, ...)")
+            name = bare(stem)
+            what = f"extension: remove {suffix} from every line" if name == stem else "folder, no extension: write the id alone"
+            raise StudyError(f"{path}: names {image}, but ids have no {what} ({name}, ...)")
     return folder, images, files
 
 
@@ -130,7 +132,7 @@ def find_pictures(folder: Path, images: tuple[str, ...]) -> tuple[Path, ...]:
         stem, suffix = os.path.splitext(name)
         if suffix.lower() in SUFFIXES:
             there.setdefault(stem, name)
-    return tuple(pictures / there.get(image, f"{image}.jpg") for image in images)
+    return tuple(pictures / there[image] if image in there else as_kept(pictures / f"{image}.jpg") for image in images)
 
 
 def find_folder(root: str | Path, year: str) -> Path:
@@ -164,7 +166,12 @@ def split_file(folder: Path, split: str) -> Path:
 
 
 def annotation_file(folder: Path, image: str) -> Path:
-    return folder / "Annotations" / f"{image}.xml"
+    return as_kept(folder / "Annotations" / f"{image}.xml")
+
+
+def bare(name: str) -> str:
+    """A name without the folders before it, of Windows or not."""
+    return name.replace("\\", "/").rpartition("/")[2]
 
 
 def read_list(path: Path) -> tuple[str, ...]:
@@ -172,8 +179,14 @@ def read_list(path: Path) -> tuple[str, ...]:
     ids = []
     for number, words in _lines(path):
         if len(words) != 1:
-            raise StudyError(f"{path}: line {number} reads {' '.join(words)!r}; expected one image id a line")
-        inside(Path("JPEGImages"), words[0], path)
+            raise StudyError(f"{path}: line {number} reads {' '.join(words)!r}; expected one image id a line (an id has no "
+                             f"blank: rename a file that has one)")  # fmt: skip
+        try:
+            inside(Path("JPEGImages"), words[0], path)
+        except StudyError:
+            name = os.path.splitext(bare(words[0]))[0]
+            raise StudyError(f"{path}: line {number} reads {words[0]!r}, which leads out of the data set; write the id alone "
+                             f"({name}), without folder and extension") from None  # fmt: skip
         if CONTROL.search(words[0]):
             raise StudyError(f"{path}: line {number} reads {words[0]!r}, with a control character; write it anew")
         ids.append(words[0])
@@ -259,6 +272,10 @@ def read_annotation(path: Path, picture: Path | None = None) -> Annotation:
         raise StudyError(f"{path}: is not text in UTF-8 or the encoding that it declares ({error}); save it as UTF-8") from None
     except (ET.ParseError, ValueError) as error:
         raise StudyError(f"{path}: truncated or not XML ({error}); write it again") from None
+    for element in root.iter():
+        element.tag = element.tag.rpartition("}")[2]  # without its namespace
+    if root.tag != "annotation":
+        raise StudyError(f"{path}: its outermost element is <{root.tag}>, not <annotation>; export it as PASCAL VOC")
     stated = [(root.findtext(f"size/{side}") or "").strip() for side in ("width", "height")]
     measured = not any(stated) or stated == ["0", "0"]
     if measured:
@@ -267,8 +284,8 @@ def read_annotation(path: Path, picture: Path | None = None) -> Annotation:
         size = upright_size(picture)
     else:
         width, height = (_number(root, f"size/{side}", path) for side in ("width", "height"))
-        if not (1 <= width <= LARGEST_SIDE and 1 <= height <= LARGEST_SIDE):
-            raise StudyError(f"{path}: image size {width:g} x {height:g}; expected 1 to {LARGEST_SIDE:,}: correct it")
+        if not all(1 <= side <= LARGEST_SIDE and side.is_integer() for side in (width, height)):
+            raise StudyError(f"{path}: image size {width:g} x {height:g}; expected integers, 1 to {LARGEST_SIDE:,}: correct it")
         size = (int(width), int(height))
     annotation = Annotation(size, measured=measured)
     for obj in root.findall("object"):
@@ -285,6 +302,10 @@ def read_annotation(path: Path, picture: Path | None = None) -> Annotation:
         annotation.difficult.append(difficult)
         annotation.pose.append((obj.findtext("pose") or "").strip())
         annotation.moved.extend(moved)
+    inner = len(root.findall("object/part/bndbox"))
+    if (boxes := len(list(root.iter("bndbox"))) - inner) != len(annotation.cls):
+        raise StudyError(f"{path}: has {count(boxes, 'bndbox')}, but {count(len(annotation.cls), 'object')} that could be read; "
+                         f"expected one in each <object>, directly in <annotation>: correct it")  # fmt: skip
     return annotation
 
 

@@ -25,7 +25,7 @@ from wsl.data.geometry import Grid, cell_to_image, inside
 from wsl.data.packed import read_json
 from wsl.errors import StudyError
 from wsl.evaluation import predictions
-from wsl.files import check_regular
+from wsl.files import check_regular, composed
 
 MOST_BYTES = 2**30  # of an array that is read at once
 MOST_CELLS = 2**27  # of a map
@@ -109,21 +109,23 @@ def _best(array: np.ndarray, size: tuple[int, int], laid: str, what: str) -> tup
 def read_arrays(path: str | Path, dataset: Dataset) -> Iterator[tuple[str, np.ndarray | dict[str, np.ndarray]]]:
     """(image id, array, or {class: array}) of what a path holds, one at a time; see the top of this module.
 
-    An image goes by its id or by the name of its file, without the ending.
+    An image goes by its id or by the name of its file, with or without the ending. Hidden files are passed over.
     """
     path = Path(path)
-    ids = {file.stem: image for image, file in zip(dataset.images, dataset.files, strict=True)}
-    ids |= {image: image for image in dataset.images}
+    ids = {}
+    for image, file in zip(dataset.images, dataset.files, strict=True):
+        ids |= {composed(file.stem): image, composed(file.name): image}
+    ids |= {composed(image): image for image in dataset.images}
 
     def identity(name: str) -> str:
-        if name not in ids:
-            raise StudyError(f"{path}: {name!r} is no image of {dataset.name} (its ids read like {dataset.images[0]!r})")
-        return ids[name]
+        if composed(name) not in ids:
+            raise StudyError(f"{path}: {_unknown(name, dataset)}")
+        return ids[composed(name)]
 
     if (path / ".zgroup").is_file() or (path / ".zarray").is_file() or (path / "zarr.json").is_file():
         yield from _of_archive(_zarr(path), path, dataset, identity)
     elif path.is_dir():
-        files = sorted(file for file in path.iterdir() if file.suffix in (".npy", ".npz"))
+        files = sorted(f for f in path.iterdir() if f.suffix.lower() in (".npy", ".npz") and not f.name.startswith("."))
         if not files:
             raise StudyError(f"{path}: holds no .npy or .npz; name them by image, e.g. {dataset.images[0]}.npy")
         for file in files:
@@ -131,6 +133,11 @@ def read_arrays(path: str | Path, dataset: Dataset) -> Iterator[tuple[str, np.nd
             yield identity(file.stem), content if isinstance(content, np.ndarray) else _of_image(content, file)
     else:
         yield from _of_archive(_load(path), path, dataset, identity)
+
+
+def _unknown(name: str, dataset: Dataset) -> str:
+    like = f"{name!r} is no image of {dataset.name} (its ids read like {dataset.images[0]!r})"
+    return f"{like}; {predictions.image_hint(name, dataset)}"
 
 
 def _of_archive(content, path: Path, dataset: Dataset, identity) -> Iterator[tuple[str, np.ndarray]]:
@@ -172,13 +179,16 @@ def _load(file: Path):
     try:
         check_regular(file, "give a folder of .npy, an .npz, an .npy or Zarr", np.inf)
         with np.errstate(over="ignore"):  # of sizes that no array has
-            return np.load(file, mmap_mode="r" if file.suffix == ".npy" else None, allow_pickle=False)
+            return np.load(file, mmap_mode="r" if file.suffix.lower() == ".npy" else None, allow_pickle=False)
     except FileNotFoundError:
         raise StudyError(f"{file}: no such file; give a folder of .npy, an .npz, an .npy or Zarr") from None
     except (StudyError, MemoryError):
         raise
     except Exception as error:  # of the file, of the packing, of numpy's head, which is read as Python's source is
-        raise StudyError(f"{file}: cannot be read as arrays ({error}); save it with numpy.save or numpy.savez") from None
+        reason = "neither numbers of NumPy nor safe to read: Python objects may hold programs" if "ickle" in str(error) else error
+        if "Python objects" in str(error):
+            reason = "it holds Python objects, which may hold programs; give it a dtype of numbers"
+        raise StudyError(f"{file}: cannot be read as arrays ({reason}); save it with numpy.save or numpy.savez") from None
 
 
 def _zarr(path: Path):
@@ -202,15 +212,21 @@ def predictions_from_boxes(path: str | Path, dataset: Dataset, categories: Mappi
 
     path: COCO results ([{image_id, category_id, bbox, score}], boxes x, y, width, height), or FiftyOne's labels.json or
     samples.json (boxes and keypoints in fractions of the image; of a sample's fields those that have a confidence).
-    categories: {category id: class}, for COCO results. Centres beside the image are moved to its edge.
+    categories: {category id: class}, for COCO results. The centre of a box that reaches over the edge is moved to the edge.
+    StudyError where a box lies beside its image, or where it or its score is no number.
     """
     rows = []
     sizes = dict(zip(dataset.images, dataset.sizes.tolist(), strict=True))
     for image, name, score, x, y, w, h, unit in _boxes(Path(path), dataset, categories or {}):
         if image not in sizes:
-            raise StudyError(f"{path}: image {image!r} is not in {dataset.name} (its ids read like {dataset.images[0]!r})")
+            raise StudyError(f"{path}: {_unknown(image, dataset)}")
         width, height = sizes[image]
         across, down = (width, height) if unit == "fraction" else (1, 1)
+        what = f"{path}: image {image}, class {name}: box ({x:g}, {y:g}, {w:g}, {h:g})"
+        if not (np.isfinite([x, y, w, h]).all() and w >= 0 and h >= 0 and not math.isnan(score)):
+            raise StudyError(f"{what} with score {score:g}; expected finite numbers x, y, width, height, and a score: correct it")
+        if x * across > width or y * down > height or (x + w) * across < 0 or (y + h) * down < 0:
+            raise StudyError(f"{what} lies beside the image of {width} x {height} pixels; give the boxes in its pixels")
         centre = np.clip((x + w / 2) * across, 0, width - 1), np.clip((y + h / 2) * down, 0, height - 1)
         rows.append((image, name, score, *map(float, centre)))
     df = pd.DataFrame(rows, columns=list(predictions.NEEDED))

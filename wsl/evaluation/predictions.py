@@ -29,13 +29,22 @@ import pyarrow.parquet as pq
 from wsl.data.dataset import Dataset, box_distance
 from wsl.data.packed import as_text, read_bytes
 from wsl.errors import StudyError
-from wsl.files import CONTROL, sha256, whole_file
+from wsl.files import CONTROL, composed, sha256, whole_file
 
 MOST_ROWS, MOST_COLUMNS = 20_000_000, 1_000  # all 80 classes of COCO's 41,000 test images have 3.3 million rows
 MOST_BYTES, MOST_FOOTER = 2**30, 2**25  # of a CSV or of a text column, and of the description at the end of a Parquet file
 TEXT = {f"{size}{kind}" for size in ("", "large_") for kind in ("string", "binary")} | {"string_view", "binary_view"}  # types
 NEEDED = ("image", "class", "score", "x", "y")
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+OTHERS = {  # first bytes -> what the file is, and what to do
+    b"ARROW1": "in Arrow's format (Feather); save it with pandas: to_parquet",
+    b"\x80": "a pickle, which may hold a program, so that it is not read; save it with pandas: to_parquet",
+    b"\x89HDF": "in the format HDF5; save it with pandas: to_parquet",
+    b"SQLite format 3": "an SQLite database; save the table as CSV",
+    b"\xd0\xcf\x11\xe0": "an Excel workbook; save its sheet as CSV",
+    b"{": "JSON; save it with pandas as CSV, or make the table of a detector's results with `wsl points`",
+    b"[": "JSON; save it with pandas as CSV, or make the table of a detector's results with `wsl points`",
+}
 
 
 def _field(name: str, dtype: pa.DataType, description: str) -> pa.Field:
@@ -111,12 +120,18 @@ def _read_table(path: str | Path, wanted: tuple[str, ...], source: Path | str) -
         raise StudyError(f"{source}: is empty; expected a table with columns {', '.join(NEEDED)}")
     if data.startswith(b"PAR1"):
         return _read_parquet(io.BytesIO(data), wanted, source)
+    if other := next((other for start, other in OTHERS.items() if data.startswith(start)), None):
+        raise StudyError(f"{source}: is {other}")
     return _read_csv(data, wanted, source)
 
 
 def _read_parquet(file: BinaryIO, wanted: tuple[str, ...], source: Path | str) -> pa.Table:
-    file.seek(-8, os.SEEK_END)
-    _check_bounds(source, footer=int.from_bytes(file.read(4), "little"))
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(size - 8, 0))
+    footer, end = file.read(4), file.read(4)
+    if end != b"PAR1":
+        raise StudyError(f"{source}: is a Parquet file that was cut off; copy or write it again")
+    _check_bounds(source, footer=int.from_bytes(footer, "little"))
     with pq.ParquetFile(file) as table:
         about, schema = table.metadata, table.schema_arrow
     rows = max(about.num_rows, sum(about.row_group(n).num_rows for n in range(about.num_row_groups)))
@@ -151,6 +166,8 @@ def _read_csv(data: bytes, wanted: tuple[str, ...], source: Path | str) -> pa.Ta
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         data = as_text(data, source).encode()
     data = re.sub(rb"^(?:\xef\xbb\xbf)?(?: *\r?\n)*(?:[sS][eE][pP]=.\r?\n)?", b"", data, count=1)  # Excel's mark, and its "sep=;"
+    if b"\0" in data[:100]:
+        raise StudyError(f"{source}: holds bytes 0, as UTF-16 without its mark and UTF-32 have them; save it as UTF-8")
     header, *first = (as_text(line, source).rstrip("\r\n") for line in data[: 2**20].splitlines(keepends=True)[:2])
     start = len(re.match(rb"[^\r\n]*(?:\r\n|\r|\n)?", data)[0])
     cells = {mark: [cell.strip().strip("\"'").strip() for cell in header.split(mark)] for mark in SEPARATORS}
@@ -237,8 +254,8 @@ def _check_columns(names: list[str], source: Path | str, written: list[str] | No
     if missing:
         found = ", ".join(map(str, names if written is None else written))
         raise StudyError(
-            f"{source}: lacks the column(s) {', '.join(missing)}; found {found}. Needed are {', '.join(NEEDED)}, named in the "
-            f"first line and separated by {', '.join(SEPARATORS.values())} (x and y may be empty in every row, if the system "
+            f"{source}: lacks the column(s) {', '.join(missing)}; found {found:.200}. Needed are {', '.join(NEEDED)}, named in "
+            f"the first line and separated by {', '.join(SEPARATORS.values())} (x and y may be empty in every row, if the system "
             f"predicts no location)"
         )
     repeated = sorted({name for name in names if names.count(name) > 1} & set(SCHEMA.names))
@@ -400,6 +417,11 @@ def align(df: pd.DataFrame, dataset: Dataset, source: str = "predictions") -> Al
             f"({xy[n, 0]:g}, {xy[n, 1]:g}) outside its image of {size[n, 0]} x {size[n, 1]} pixels, "
             f"{int(outside.sum())} such row(s); give pixels of the original image, 0-based"
         )
+    if np.nanmax(xy) <= 1 and ((xy > 0) & (xy < 1)).any() and size.min() > 1:
+        raise StudyError(
+            f"{source}: no x or y exceeds 1, the first point is ({xy[0, 0]:g}, {xy[0, 1]:g}): these are fractions of the image; "
+            f"multiply x by its width and y by its height, to give pixels"
+        )
     points = np.full((*shape, 2), np.nan)
     points[image, cls] = xy
     return Aligned(scores, points, missing)
@@ -426,17 +448,16 @@ def attach_truth(df: pd.DataFrame, dataset: Dataset, source: str = "predictions"
 
 def _positions(df: pd.DataFrame, dataset: Dataset, source: str) -> tuple[np.ndarray, np.ndarray]:
     """Indices (rows,) into the images and classes of `dataset`; refuse a row that has none, or that of another row."""
-    index = pd.Index(dataset.images)
-    image = index.get_indexer(df["image"])
+    image = _index(df["image"], dataset.images)
     if (image < 0).any():
-        image = index.get_indexer(_identified(df["image"], dataset))
+        image = _index(_identified(df["image"], dataset), dataset.images)
     if (image < 0).any():
         value = str(df["image"].iloc[int(np.argmax(image < 0))])
         raise StudyError(
             f"{source}: image {value!r} is not in {dataset.name} (its ids read like {dataset.images[0]!r}), "
-            f"{int((image < 0).sum())} such row(s); {_image_hint(value, dataset)}"
+            f"{int((image < 0).sum())} such row(s); {image_hint(value, dataset)}"
         )
-    cls = pd.Index(dataset.classes).get_indexer(df["class"])
+    cls = _index(df["class"], dataset.classes)
     if (cls < 0).any():
         value = str(df["class"].iloc[int(np.argmax(cls < 0))])
         near = difflib.get_close_matches(value.replace(" ", ""), dataset.classes, 1)
@@ -452,6 +473,16 @@ def _positions(df: pd.DataFrame, dataset: Dataset, source: str) -> tuple[np.ndar
     return image, cls
 
 
+def _index(column: pd.Series, names: tuple[str, ...]) -> np.ndarray:
+    """Positions (rows,) of a column's texts in `names`, in either form of Unicode; -1 where they have none."""
+    found = pd.Index(names).get_indexer(column)
+    if (found < 0).any():
+        positions = {composed(name): n for n, name in enumerate(names)}
+        if len(positions) == len(names):
+            found[found < 0] = [positions.get(composed(str(text)), -1) for text in column[found < 0]]
+    return found
+
+
 def _identified(column: pd.Series, dataset: Dataset) -> pd.Series:
     """Image ids of a table as the data set writes them, where the table leaves no doubt.
 
@@ -464,7 +495,7 @@ def _identified(column: pd.Series, dataset: Dataset) -> pd.Series:
     column = column.where(column.isin(known) | ~numbers.isin(known), numbers)
     if column.isin(known).any():
         return column
-    named = column.map(_by_file(dataset))
+    named = column.str.replace("\\", "/").map(_by_file(dataset))
     return named if set(named) == known else column
 
 
@@ -479,7 +510,7 @@ def _by_file(dataset: Dataset) -> dict[str, str]:
     return {name: images.pop() for name, images in found.items() if len(images) == 1}
 
 
-def _image_hint(value: str, dataset: Dataset) -> str:
+def image_hint(value: str, dataset: Dataset) -> str:
     bare = value.removesuffix(".0")
     if bare.isdigit() and any(i != bare and i.lstrip("0") == bare.lstrip("0") for i in dataset.images):
         if dataset.images[0].startswith("0"):
@@ -491,4 +522,4 @@ def _image_hint(value: str, dataset: Dataset) -> str:
     number = re.search(r"0*(\d+)$", stem)
     if number and number[1] in dataset.images:
         return f"give the id in the JSON, an integer without leading zeros: {number[1]!r}"
-    return "check that the table belongs to this data set and split"
+    return "check that it belongs to this data set and split"

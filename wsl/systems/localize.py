@@ -122,7 +122,7 @@ def localize(path: Path, head: Path | None = None) -> Localization:
 def find_photographs(given: Sequence[Path]) -> list[Path]:
     """The files that are meant: each one itself, the pictures in a folder, or what fits a pattern (`trip/**/*.jpg`).
 
-    Each comes once; in folders and patterns, what `draw` has written is left out.
+    Each comes once; in folders and patterns, what `draw` has written and the "._" files of macOS are left out.
     """
     found: list[Path] = []
     for path in given:
@@ -135,7 +135,7 @@ def find_photographs(given: Sequence[Path]) -> list[Path]:
         else:
             found.append(path)
             continue
-        inside = [file for file in inside if not file.name.endswith(DRAWN)]
+        inside = [file for file in inside if not file.name.endswith(DRAWN) and not file.name.startswith("._")]
         if not inside:
             raise StudyError(f"{path}: {what}; name files, a folder of pictures or a pattern")
         found += sorted(inside)
