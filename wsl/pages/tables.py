@@ -67,7 +67,7 @@ def link(column: Column) -> str:
 
 def links(columns: list[Column]) -> str:
     """The caption of a chart: which runs it shows."""
-    return "Runs: " + ", ".join(dict.fromkeys(link(column) for column in columns if column.runs("weak_sup"))) + "."
+    return "Runs: " + "; ".join(dict.fromkeys(link(column) for column in columns if column.runs("weak_sup"))) + "."
 
 
 def heading(column: Column) -> str:
@@ -146,8 +146,8 @@ def say_resolution(columns: list[Column], a: str, b: str) -> list[str]:
     """`reasons.resolution` of each column that has runs of both systems."""
     lines = []
     for found in filter(None, (reasons.resolution(column, a, b) for column in columns)):
-        text = f"{result_link(found.result)}: the gain is {signed(found.gain)} points in the median class, its simultaneous "
-        text += f"95% interval ± {found.reach:.1f} wide"
+        text = f"{result_link(found.result)}: the gain is {signed(found.gain)} points in the median class; its simultaneous "
+        text += f"95% interval reaches {found.reach:.1f} points to either side"
         if found.gain > 0:
             text += f"; to tell such a gain from zero would take about {found.times_the_images:.1f} times as many test images"
         lines.append(text)
