@@ -21,6 +21,6 @@ def sides(options: Options) -> list[Side]:
     found = []
     for stage, own in [*done.groupby("stage", sort=False), ("all stages", done)]:
         if len(own):
-            timing = Timing([busy(list(zip(own["start"], own["end"], strict=True)))], f"{len(own)} jobs", 0)
+            timing = Timing([busy(list(zip(own["start"], own["end"], strict=True)))], f"{len(own)} job{'s' * (len(own) > 1)}", 0)
             found.append(Side("make book", stage, lambda _, timing=timing: timing))
     return found

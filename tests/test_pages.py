@@ -50,7 +50,7 @@ def test_ablations_compare_the_seeds_in_common(root):
     html = ablations.table([column], "classification")
     gain = report.difference(*pair)
     assert f"<small>{number(gain.value, sign=True)} (" in html and "something_new" in html and NOT_ATTEMPTED not in html
-    assert html.count("¹<br>") == 3 and ">–</td>" in html  # rows of one seed beside two of J; a row without a run
+    assert html.count("¹</span><br>") == 3 and ">–</td>" in html  # rows of one seed beside two of J; a row without a run
     first = 100 * column.load("weak_sup").classification.seeds[0]
     assert f"<small>seed 0: {first:.1f}</small>" in html
     assert "train_s1@n5" not in html  # two changes: not an ablation of one

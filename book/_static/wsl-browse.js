@@ -142,7 +142,7 @@
         const told = cases.get(card).filter(([name]) => !select.value || name === select.value);
         card.hidden = !(told.some(([, outcome]) => wanted.includes(outcome)) || (all && !select.value));
       }
-      count.textContent = `${visible().length} of ${cards.length} pictures, failures first.`;
+      count.textContent = `${visible().length.toLocaleString("en")} of ${cards.length.toLocaleString("en")} pictures, failures first.`;
     }
     function write() {
       const state = new URLSearchParams(), off = boxes.filter(box => !box.checked);

@@ -15,7 +15,8 @@
       for (const row of body.rows)
         for (const cell of row.cells) {
           const above = grid.map(line => line[cell.cellIndex]).filter(Boolean);
-          if (cell.tagName === "TD") cell.dataset.head = [...new Set(above)].join(", ");
+          const bare = /^[\d.,]+$/.test(cell.textContent.trim());   // a number says nothing without the name of its column
+          if (cell.tagName === "TD" || bare) cell.dataset.head = [...new Set(above)].join(", ");
         }
   }
 

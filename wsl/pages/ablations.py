@@ -81,9 +81,9 @@ def _cell(column: Column, system: str, metric: str) -> Cell:
     if result and all_seeds and getattr(result, metric) and len(all_seeds.seeds) > 1:
         seeds = getattr(result, metric).seeds
         first = min(all_seeds.seeds)
-        beside = "¹" if len(seeds) == 1 else ""
-        beside += f"<br><small>seed {first}: {100 * all_seeds.seeds[first]:.1f}</small>" if system == REFERENCE else ""
-        found = replace(found, text=found.text + beside)
+        value = f"<span>{found.text}¹</span>" if len(seeds) == 1 else found.text  # one item, where the cell is a grid
+        beside = f"<br><small>seed {first}: {100 * all_seeds.seeds[first]:.1f}</small>" if system == REFERENCE else ""
+        found = replace(found, text=value + beside)
     pair = column.load_pair(system, REFERENCE) if system != REFERENCE else None
     if pair and None not in (getattr(pair[0], metric), getattr(pair[1], metric)):
         d = difference(*pair, metric)

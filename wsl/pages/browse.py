@@ -92,7 +92,7 @@ def browser(table: pd.DataFrame | None, album: gallery.Album | None) -> Html:
     found = cases(table)
     shown = entries(found, album)
     names = sorted({case[0] for entry in shown for case in entry[-1]})
-    count = f"{len(shown)} of {len(found)} pictures" if len(shown) < len(found) else f"all {len(found)} pictures"
+    count = f"{len(shown):,} of {len(found):,} pictures" if len(shown) < len(found) else f"all {len(found):,} pictures"
     data = json.dumps({"outcomes": ORDER, "pictures": shown}, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c")
     return Html(
         f'{pictures.photographs_button(album.host)}<div class="wsl-browse" id="browse">{_controls(names)}'

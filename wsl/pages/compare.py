@@ -60,7 +60,7 @@ PAGE = """<!doctype html>
 body {{ font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 75rem; padding: 0 1rem; color-scheme: light dark; }}
 table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; margin: 1.5rem 0; }} caption {{ text-align: left; }}
 th, td {{ padding: .3rem .7rem; border-top: 1px solid #8885; text-align: right; vertical-align: top; }}
-th:first-child, td.left {{ text-align: left; }} small {{ opacity: .75; }} figure {{ margin: 1rem 0; }}
+th:first-child, th:has(> .left), td.left {{ text-align: left; }} small {{ opacity: .75; }} figure {{ margin: 1rem 0; }}
 ul.wsl-key {{ list-style: none; padding: 0; display: flex; flex-wrap: wrap; gap: 0 1.5rem; }}
 ul.wsl-key span {{ color: canvastext; }}
 div.curves {{ display: flex; flex-wrap: wrap; gap: .8rem; }} div.curves figure {{ margin: 0; font-size: 12px; }}

@@ -74,7 +74,7 @@ def gains(weak: Result, full: Result, named: tuple[str, ...] = ()) -> Html:
     legend = [(DOT, WEAK_SUP, "named by the paper"), (DOT, OTHERS, "the other classes")] if named else []
     what = f"{METHODS['weak_sup']} over {METHODS['full_images']}"
     caption = f"Gain in classification AP of {what}, points, the largest first, with its "
-    caption += f"95% interval. {tables.result_link(weak)}"
+    caption += f"95% interval: {tables.result_link(weak)}."
     return chart(rows, f"Gain in AP by class, {weak.data}", legend, caption, beside=20)
 
 
@@ -91,5 +91,5 @@ def class_chart(full: Result, weak: Result) -> Html:
         rows.append(Row(name, tuple(Mark(*value, colour=colour) for _, colour, value in values), title=f"{name}: {title}"))
     legend = [(DOT, colour, words) for words, colour, _ in series]
     alt = f"Average precision of {len(order)} classes, {weak.data}"
-    caption = f"Average precision of each class, %, with its 95% interval. {tables.result_link(weak)}"
+    caption = f"Average precision of each class, %, with its 95% interval: {tables.result_link(weak)}."
     return chart(rows, alt, legend, caption, at=range(0, 101, 25), beside=30, columns=2)

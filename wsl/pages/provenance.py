@@ -71,12 +71,13 @@ def _card(run: Run, numbers) -> str:
     m = run.manifest
     data, software = (m.get(key) or {} for key in ("data", "software"))
     made = {_commit(state) for state in (m.get("training") or {}, m) if "commit" in state}
+    images = "?" if data.get("n_images") is None else f"{data['n_images']:,}"
     digests = {
         "data": data.get("digest"), "trunk": m.get("weights_sha256"), "head": m.get("head_sha256"),
         "table": m.get("predictions_sha256"),
     }  # fmt: skip
     about = {
-        "data": f"{run.title}, {data.get('n_images', '?')} test images (on disk in the layout of {data.get('name')})",
+        "data": f"{run.title}, {images} test images (on disk in the layout of {data.get('name')})",
         "command": m.get("command", "not recorded"),
         "commit": ", ".join(sorted(made)) or "not recorded",
         "made": f"{m.get('created', 'not recorded')}, study {m.get('study', '?')}, in {_duration(m.get('wall_seconds'))}",

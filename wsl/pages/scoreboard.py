@@ -71,6 +71,12 @@ def say(evidence: Evidence) -> str:
     return text
 
 
+def _whole(evidence: Evidence) -> str:
+    """The same with a value and its interval on one line."""
+    value, *seeds = say(evidence).split("; ")
+    return "; ".join([f'<span class="whole">{value}</span>', *seeds])
+
+
 def _evidence(several: tuple[Evidence, ...]) -> str:
     if not several:
         return "<small>no run</small>"
@@ -81,7 +87,7 @@ def _evidence(several: tuple[Evidence, ...]) -> str:
         asked = f": holds if it {rule.where()}{rule.also}" if rule.margins() else ""
         parts.append(f"<i>{html.escape(rule.label + asked)}</i>")
         for e in group:
-            number = f'<a href="{tables.href(e.run)}" title="{html.escape(e.data)}">{say(e)}</a>'
+            number = f'<a href="{tables.href(e.run)}" title="{html.escape(e.data)}">{_whole(e)}</a>'
             parts.append(f"{SIGNS[e.outcome]} {_data(e)}: {number}" + (f"; {html.escape(e.note)}" if e.note else ""))
     return f"<small>{'<br>'.join(parts)}</small>"
 
@@ -234,7 +240,7 @@ def verdict_table(judged: list[Judged]) -> Html:
     for one in judged:
         shown = one.real or one.scenes
         source = REAL if one.real else GENERATED if one.scenes else ""
-        lines = [f'{_data(e)}, {html.escape(e.label)}: <a href="{tables.href(e.run)}">{say(e)}</a>' for e in shown]
+        lines = [f'{_data(e)}, {html.escape(e.label)}: <a href="{tables.href(e.run)}">{_whole(e)}</a>' for e in shown]
         lines += [html.escape(one.why)] if one.why else []
         rows.append((
             f'{one.claim.id} <a href="{one.claim.page}">{html.escape(one.claim.short)}</a>',
@@ -256,10 +262,11 @@ def effort_table(recorded: list[Run], here: list[Run]) -> Html:
             minutes = (sum(m.get("predict_seconds") or 0 for m in manifests) + sum(heads.values())) / 60
             machines = sorted({machine(m.get("hardware")) for m in manifests} - {""})
             texts = (f"{len(manifests)}", f"{minutes:,.0f}", html.escape("; ".join(machines)) or "not recorded")
-            rows.append((f"{html.escape(group[0].title)}, {made}", [Cell(text, group[0].source) for text in texts]))
+            cells = [Cell(text, group[0].source, left=text is texts[-1]) for text in texts]
+            rows.append((f"{html.escape(group[0].title)}, {made}", cells))
     if not rows:
         return Html("<p>No run is here yet.</p>")
-    heads = [[("data", 1, ""), ("runs", 1, ""), ("minutes, all of them", 1, ""), ("machine", 1, "")]]
+    heads = [[("data", 1, ""), ("runs", 1, ""), ("minutes in all", 1, ""), ("machine", 1, "")]]
     return tables.table(heads, rows, "What the runs took.", "effort")
 
 

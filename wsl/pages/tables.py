@@ -67,7 +67,7 @@ def link(column: Column) -> str:
 
 def links(columns: list[Column]) -> str:
     """The caption of a chart: which runs it shows."""
-    return "Runs: " + ", ".join(dict.fromkeys(link(column) for column in columns if column.runs("weak_sup"))) + "."
+    return "Runs: " + "; ".join(dict.fromkeys(link(column) for column in columns if column.runs("weak_sup"))) + "."
 
 
 def heading(column: Column) -> str:
@@ -130,8 +130,8 @@ def say_resolution(columns: list[Column], a: str, b: str) -> list[str]:
     """`reasons.resolution` of each column that has runs of both systems."""
     lines = []
     for found in filter(None, (reasons.resolution(column, a, b) for column in columns)):
-        text = f"{result_link(found.result)}: the gain is {signed(found.gain)} points in the median class, its simultaneous "
-        text += f"95% interval ± {found.reach:.1f} wide"
+        text = f"{result_link(found.result)}: the gain is {signed(found.gain)} points in the median class; its simultaneous "
+        text += f"95% interval reaches {found.reach:.1f} points to either side"
         if found.gain > 0:
             text += f"; to tell such a gain from zero would take about {found.times_the_images:.1f} times as many test images"
         lines.append(text)
@@ -216,8 +216,12 @@ def table(heads, rows, caption: str, name: str) -> Html:
     style = style.set_td_classes(of_cells(lambda c: f"{'left' * c.left} {CSS[c.source]}".strip()))
     style = style.set_tooltips(of_cells(lambda c: html.escape(c.title)), as_title_attribute=True)
     style = style.set_table_attributes('class="dataframe wsl-table"').format_index(lambda k: rows[k][0])
+    prose = [False, *(all(cells[k].left for _, cells in rows) for k in range(len(columns)))]  # whose heads stand left as well
     for level, row in enumerate(heads):
-        texts = [f'<span class="head {CSS[source]}">{text}</span>' if source else text for text, _, source in row]
+        lowest = level == len(heads) - 1
+        classes = [f"{CSS[source]} {'left' * (lowest and prose[k])}".strip() for k, (_, _, source) in enumerate(row)]
+        named = zip(classes, (text for text, _, _ in row), strict=True)
+        texts = [f'<span class="head {own}">{text}</span>' if own else text for own, text in named]
         style = style.format_index(lambda k, texts=texts: texts[k], level=level, axis="columns")
     own = r'<style.*?</style>\s*| id="T_[^"]*"| class="(?:col|row)_heading[^"]*"|(?<=class=")data row\d+ col\d+ ?'
     body = re.sub(own, "", style.to_html(), flags=re.S)  # names of cells that no style of ours refers to
