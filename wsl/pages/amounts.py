@@ -41,7 +41,7 @@ def table(columns: dict[str, Column]) -> Html | None:
     for layout, column in columns.items():
         for curve, printed in _with_paper(column, layout):
             line = curve.line(paper.TRAINING[layout])
-            fit = "p = " + (number(line.fit, 2) if line.fit >= 0.005 else "0.00")
+            fit = f"p = {number(line.fit, 2)}" if line.fit >= 0.005 else "p &lt; 0.01"
             straight = "no" if line.fit < BELIEVED else "yes"
             cells = [
                 _estimate(curve.points()[-1], curve),

@@ -169,7 +169,7 @@ def cell(result: Result | None, metric: str, applies: bool = True, small: bool =
         return Cell("–")
     measure = getattr(result, metric) if result else None
     if measure is None:
-        return Cell(f"<small>{NOT_ATTEMPTED}</small>", result.source if result else "")
+        return Cell(f'<small class="words">{NOT_ATTEMPTED}</small>', result.source if result else "")
     value, low, high = (f"{100 * x:.1f}" for x in (measure.value, measure.low, measure.high))
     spread = seed_spread(measure)
     title = f"95% interval over {result.n_images:,} images: {low} to {high}; {spread}"
