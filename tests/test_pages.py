@@ -137,9 +137,10 @@ def test_the_error_of_a_curve_is_of_test_images_and_of_draws():
     lines = [one.line(1600) for one in bent]
     assert lines[0].at.value == pytest.approx(6) and lines[0].positives == pytest.approx(160)
     assert lines[0].fit == pytest.approx(1) and lines[1].fit < 1e-6
-    i, j, apart = reasons.meeting(bent[0], replace(bent[0], images=images + 5))
-    assert (i, j, apart.value) == (3, 3, pytest.approx(0)) and apart.error == pytest.approx(np.sqrt(2), rel=0.1)
-    assert reasons.meeting(bent[0], replace(bent[0], images=images * 100)) is None
+    met = reasons.meetings(bent[0], replace(bent[0], images=images * 2.2))
+    assert [(i, j) for i, j, _ in met] == [(1, 0), (2, 1), (3, 2)] and met[0][2].value == pytest.approx(1)
+    assert met[0][2].error == pytest.approx(np.sqrt(2), rel=0.1)
+    assert reasons.meetings(bent[0], replace(bent[0], images=images * 100)) == []
 
 
 def test_sensitivity(root):

@@ -76,13 +76,13 @@ def say_meetings(columns: dict[str, Column]) -> list[str]:
     several = [{curve.title: curve for curve in reasons.curves(column)} for column in columns.values()]
     for title in (title for title, *_ in reasons.COMPARISONS if all(title in found for found in several)):
         a, b = (found[title] for found in several)
-        if (met := reasons.meeting(a, b)) is None:
+        if not (met := reasons.meetings(a, b)):
             continue
-        i, j, d = met
-        here = (
-            f"{signed(curve.points()[k].value)} on {curve.first.title} ({curve.positives[k]:.0f} images a class)"
-            for curve, k in ((a, i), (b, j))
-        )
-        verdict = "continue each other" if d.low <= 0 <= d.high else "do not continue each other"
-        lines.append(f"{title}: {' and '.join(here)}, {signed(d.value)} apart ({interval(d.low, d.high)}): the curves {verdict}")
+        places = [
+            f"at {a.positives[i]:.0f} and {b.positives[j]:.0f} images a class {signed(a.points()[i].value)} and "
+            f"{signed(b.points()[j].value)}, {signed(d.value)} apart ({interval(d.low, d.high)})"
+            for i, j, d in met
+        ]
+        verdict = "continue" if all(d.low <= 0 <= d.high for _, _, d in met) else "do not continue"
+        lines.append(f"{title}: the curves {verdict} each other; {'; '.join(places)}")
     return lines

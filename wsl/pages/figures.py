@@ -220,7 +220,8 @@ def image_curve(curves):
 def difference_curves(panels):
     """Differences in mAP, points, against positives a class, a panel for each comparison.
 
-    `panels`: dict title -> list of (data, `wsl.findings.reasons.Curve`, the paper's number of training images, its difference).
+    `panels`: dict title -> list of (data, named by its first word, `wsl.findings.reasons.Curve`, the paper's number of training
+    images, its difference).
     The line through the points goes on, dashed, to the paper's number, where its interval and the paper's value (a diamond) are.
     """
     figures = []
@@ -231,7 +232,7 @@ def difference_curves(panels):
             points = curve.points()
             reach = [one.high - one.value for one in points]
             style = dict(color=colour, marker=marker, markersize=4, elinewidth=0.8)
-            axis.errorbar(curve.positives, [one.value for one in points], reach, label=data.partition(" (")[0], **style)
+            axis.errorbar(curve.positives, [one.value for one in points], reach, label=data.split()[0], **style)
             line, first = curve.line(images), curve.line(curve.images[0])
             ends = [first.positives, line.positives], [first.at.value, line.at.value]
             axis.plot(*ends, color=colour, linewidth=0.8, linestyle="--")
@@ -242,7 +243,7 @@ def difference_curves(panels):
         axis.set_xticks(ticks := [3, 10, 30, 100, 300, 1000, 3000], [f"{n:,}" for n in ticks])
         axis.minorticks_off()
         axis.grid(axis="y")
-        axis.legend(loc="upper left", bbox_to_anchor=(0, -0.22), borderpad=0, ncols=3)
+        figure.legend(loc="outside lower left", borderpad=0, ncols=3)
         figures.append(figure)
     return figures
 
