@@ -7,7 +7,7 @@ import itertools
 import re
 
 from wsl.evaluation.runs import GENERATED, REAL, Run
-from wsl.findings import claims, reasons, results
+from wsl.findings import claims, paper, reasons, results
 from wsl.findings.claims import Evidence, Judged
 from wsl.pages import forest, tables
 from wsl.pages.intervals import chart
@@ -25,7 +25,6 @@ BADGES = {
     claims.NOT_COMPARABLE: ("none", "–"),
     claims.NOT_ATTEMPTED: ("none", "–"),
 }
-PAPER_TRAINS = {"voc": 5_000, "coco": 80_000}  # training images (Section 5)
 ORIGINS = {"voc-sample": "; from the VOC 2007 test set, our split", "coco-sample": "; from COCO, our split"}  # of the samples
 SIGNS = {True: "✓", False: "✗", None: "?"}
 
@@ -130,8 +129,9 @@ def _answer(judged: list[Judged]) -> str:
     words = {True: "yes", None: "only partly", False: "no"}
     parts = []
     for layout, e in found.get("C8", {}).items():
-        text = f"On {layout.upper()} {words[e.outcome]}: {signed(e.value)} points of localization mAP against the image center"
         other = found.get("C9", {}).get(layout)
+        but = ", though boxes do better" if other and other.high < 0 else ""
+        text = f"On {layout.upper()} {words[e.outcome]}{but}: {signed(e.value)} points of localization mAP against the image center"
         parts.append(text + (f", {signed(other.value)} against R-CNN*." if other else "."))
     return f"Is localization for free? {' '.join(parts)} " if parts else ""
 
@@ -156,7 +156,7 @@ def _main(judged: list[Judged]) -> str:
 def _sure(columns: claims.Columns) -> str:
     """How far the numbers can be trusted: intervals, and the size of the samples beside the paper's."""
     shares = [
-        f"{n / PAPER_TRAINS[layout]:.1%} of its training images of {layout.upper()} ({n:,} of {PAPER_TRAINS[layout]:,})"
+        f"{n / paper.TRAINING[layout]:.1%} of its training images of {layout.upper()} ({n:,} of {paper.TRAINING[layout]:,})"
         for layout, several in columns.items()
         for column in several
         if column.source == REAL and (n := results.trained_on(column))
