@@ -131,8 +131,8 @@ def _answer(judged: list[Judged]) -> str:
     for layout, e in found.get("C8", {}).items():
         other = found.get("C9", {}).get(layout)
         but = ", though boxes do better" if other and other.high < 0 else ""
-        text = f"On {layout.upper()} {words[e.outcome]}{but}: {signed(e.value)} points of localization mAP against the image center"
-        parts.append(text + (f", {signed(other.value)} against R-CNN*." if other else "."))
+        text = f"On {layout.upper()} {words[e.outcome]}{but}: {signed(e.value)} points of localization mAP against the image "
+        parts.append(text + "center" + (f", {signed(other.value)} against R-CNN*." if other else "."))
     return f"Is localization for free? {' '.join(parts)} " if parts else ""
 
 
