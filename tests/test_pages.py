@@ -88,9 +88,9 @@ def test_extent(root):
 def test_claims_by_trunk(root):
     make_run(root / "results", "voc-sample", "full_images", quality=0.3, points=False)
     profiles = {"voc": "voc-sample", "coco": "coco-sample"}
-    assert ablations.claims_by_trunk(root / "results", profiles) is None
+    assert scoreboard.verdicts_by_trunk(root / "results", profiles) is None
     shutil.copytree(root / "results" / "voc-sample" / "trunk", root / "results" / "voc-sample" / "other")
-    html = ablations.claims_by_trunk(root / "results", profiles)
+    html = scoreboard.verdicts_by_trunk(root / "results", profiles)
     assert html.index(">other<") < html.index(">trunk<") and html.count("reproduced") >= 2
     assert "#c1" in html and "#c4" not in html  # nobody was trained at one scale
 

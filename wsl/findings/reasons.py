@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,10 +41,6 @@ EXPLANATIONS = {
         "On the VOC sample both systems come close to the highest possible AP, so that a gain has no room.",
         "Data on which both leave room, and no gain there. On the COCO sample there is one.",
     ),
-    "C14": (
-        "As for C9: the network is frozen in every row.",
-        "R-CNN* on a network fine-tuned on the same boxes, and the same verdict.",
-    ),
 }  # fmt: skip
 
 
@@ -52,10 +49,33 @@ class Estimate:
     """A number with its 95% interval (D27), in points of mAP."""
 
     value: float
-    low: float
-    high: float
     error: float  # its standard error
     freedom: float  # degrees of freedom of the error
+
+    @property
+    def reach(self) -> float:
+        """Of the interval, to either side."""
+        return self.error * float(stats.t.ppf(0.975, self.freedom))
+
+    @property
+    def low(self) -> float:
+        return self.value - self.reach
+
+    @property
+    def high(self) -> float:
+        return self.value + self.reach
+
+
+def _combined(value: float, variances: Sequence[float], freedoms: Sequence[float]) -> Estimate:
+    """An estimate whose error has independent parts; degrees of freedom of Welch and Satterthwaite."""
+    parts = np.asarray(variances, float)
+    rest = float((parts**2 / freedoms).sum())  # 0 where no part was itself estimated from few
+    return Estimate(float(value), float(np.sqrt(parts.sum())), float(parts.sum() ** 2 / rest) if rest else np.inf)
+
+
+def _drawn(seeds: np.ndarray) -> np.ndarray:
+    """Variance of the mean over seeds (S, ...), as they tell it: 0 where there is one."""
+    return np.var(seeds, axis=0, ddof=1) / len(seeds) if len(seeds) > 1 else np.zeros(seeds.shape[1:])
 
 
 def estimate(samples: np.ndarray, seeds: np.ndarray) -> Estimate:
@@ -64,21 +84,12 @@ def estimate(samples: np.ndarray, seeds: np.ndarray) -> Estimate:
     samples: (B,) the mean in each resample of the test images. seeds: (S,) each seed's own; each draws its training images.
     One seed says nothing of other draws: the interval is then of the test images alone.
     """
-    drawn = float(np.var(seeds, ddof=1)) / len(seeds) if len(seeds) > 1 else 0.0
-    squared = float(np.var(samples)) + drawn
-    freedom = (len(seeds) - 1) * (squared / drawn) ** 2 if drawn else np.inf  # Welch and Satterthwaite
-    value, error = float(np.mean(seeds)), float(np.sqrt(squared))
-    reach = error * float(stats.t.ppf(0.975, freedom))
-    return Estimate(value, value - reach, value + reach, error, freedom)
+    return _combined(np.mean(seeds), [np.var(samples), _drawn(seeds)], [np.inf, max(len(seeds) - 1, 1)])
 
 
 def less(a: Estimate, b: Estimate) -> Estimate:
     """a minus b, found on different data."""
-    parts = np.square([a.error, b.error])
-    rest = (np.square(parts) / [a.freedom, b.freedom]).sum()  # 0 where neither knows of other draws
-    freedom = parts.sum() ** 2 / rest if rest else np.inf
-    reach, value = float(np.sqrt(parts.sum()) * stats.t.ppf(0.975, freedom)), a.value - b.value
-    return Estimate(value, value - reach, value + reach, float(np.sqrt(parts.sum())), float(freedom))
+    return _combined(a.value - b.value, [a.error**2, b.error**2], [a.freedom, b.freedom])
 
 
 @dataclass(frozen=True)
@@ -124,8 +135,7 @@ class Curve:
         x = np.column_stack([np.ones(len(self.images)), np.log2(self.images)])
         fitting = np.linalg.pinv(x)
         off = np.eye(len(x)) - x @ fitting
-        drawn = self.seeds.var(axis=0, ddof=1) / len(self.seeds) if len(self.seeds) > 1 else np.zeros(len(x))
-        covariance = off @ (np.cov(self.samples.T) + np.diag(drawn)) @ off.T
+        covariance = off @ (np.cov(self.samples.T) + np.diag(_drawn(self.seeds))) @ off.T
         apart = off @ self.seeds.mean(axis=0)
         far = float(apart @ np.linalg.pinv(covariance, rcond=1e-9, hermitian=True) @ apart)
         fit = float(stats.chi2.sf(far, len(x) - 2)) if len(x) > 2 else 1.0

@@ -129,6 +129,11 @@ def load_pair(root, profile: str, trunk: str, *systems: str) -> tuple[Result, ..
     return tuple(_result(tuple(run for run in runs if run.system == system and run.seed in shared)) for system in systems)
 
 
+def trunks(root, profile: str) -> list[str]:
+    """The trunks that a profile was run with, below `root`."""
+    return sorted({run.trunk for run in find_runs(root, profile)})
+
+
 def runs_on(root, digest: str) -> dict[tuple[str, str], list[Run]]:
     """The runs below `root` whose test data have this digest (`Dataset.digest`), by system and trunk, as `METHODS` lists them."""
     found: dict[tuple[str, str], list[Run]] = {}

@@ -9,10 +9,8 @@ from dataclasses import replace
 import pandas as pd
 
 from wsl.evaluation.evaluate import METRICS
-from wsl.evaluation.runs import find_runs
-from wsl.findings import claims
-from wsl.findings.results import PERCENTS, Column, difference
-from wsl.pages import scoreboard, tables
+from wsl.findings.results import PERCENTS, Column, difference, trunks
+from wsl.pages import tables
 from wsl.pages.show import Html, interval, signed
 from wsl.pages.tables import Cell
 
@@ -110,7 +108,7 @@ def image_curve(column: Column) -> pd.DataFrame:
 
 def trunk_table(sources) -> Html | None:
     """Weak supervision, full images and center prediction on every trunk that was run, for each (root, profile)."""
-    found = [(root, profile, trunk) for root, profile in sources for trunk in _trunks(root, profile)]
+    found = [(root, profile, trunk) for root, profile in sources for trunk in trunks(root, profile)]
     if not found:
         return None
     texts = ("J, classification", "J − H", "J, localization", "J − K")
@@ -129,33 +127,3 @@ def trunk_table(sources) -> Html | None:
     heads = [[("data, trunk", 1, ""), *((text, 1, "") for text in texts)]]
     caption = "The main comparisons on every trunk that was run: mAP in %, differences in points."
     return tables.table(heads, rows, caption, "trunks")
-
-
-def claims_by_trunk(root, profiles: dict[str, str]) -> Html | None:
-    """The verdict on each claim that the runs of two trunks or more can judge; `profiles`: by layout, voc and coco (D27)."""
-    trunks = sorted({trunk for profile in profiles.values() for trunk in _trunks(root, profile)})
-    judged = [
-        claims.judge_all({layout: [Column(root, profile, trunk)] for layout, profile in profiles.items()}) for trunk in trunks
-    ]
-    rows = []
-    for several in zip(*judged, strict=True):
-        if sum(any(e.decides for e in one.real) for one in several) > 1:
-            claim = several[0].claim
-            name = f'{claim.id} <a href="index.html#{claim.id.lower()}">{html.escape(claim.short)}</a>'
-            rows.append((name, [_verdict_cell(one) for one in several]))
-    heads = [[("claim", 1, ""), *((html.escape(trunk), 1, "") for trunk in trunks)]]
-    caption = "Verdicts by trunk, by the rules of the first page; those of EfficientNet-Lite0 count. Below each, what decides it."
-    return tables.table(heads, rows, caption, "claims-by-trunk") if rows else None
-
-
-def _verdict_cell(one: claims.Judged) -> Cell:
-    found = [e for e in one.real if e.decides]
-    if not found:
-        return Cell("–", "", "not run on this trunk")
-    lines = [f'{e.layout.upper()} <a href="{tables.href(e.run)}">{scoreboard.say(e)}</a>' for e in found]
-    text = f"{scoreboard.badge(one.verdict)}<br><small>{'<br>'.join(lines)}</small>"
-    return Cell(text, found[0].run.source, html.escape(one.why), left=True)
-
-
-def _trunks(root, profile: str) -> list[str]:
-    return sorted({run.trunk for run in find_runs(root, profile)})

@@ -66,8 +66,7 @@ def table(columns: dict[str, Column]) -> Html | None:
 def _estimate(one: Estimate, curve: Curve) -> Cell:
     several = len(curve.seeds) > 1
     title = f"{len(curve.seeds)} draws of training images" if several else "one draw: the interval is over test images alone"
-    value = f'<a href="{tables.href(curve.first.run)}">{signed(one.value)}</a>'
-    return Cell(f"{value}<br><small>{interval(one.low, one.high)}</small>", curve.first.source, title)
+    return tables.points_cell(one, curve.first.run, curve.first.source, title)
 
 
 def say_meetings(columns: dict[str, Column]) -> list[str]:

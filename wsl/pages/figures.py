@@ -230,13 +230,13 @@ def difference_curves(panels):
         axis.axhline(0, color=_INK, linewidth=0.6)
         for (data, curve, images, printed), colour, marker in zip(several, (WEAK_SUP, FULL_IMAGES), "os", strict=False):
             points = curve.points()
-            reach = [one.high - one.value for one in points]
+            reach = [one.reach for one in points]
             style = dict(color=colour, marker=marker, markersize=4, elinewidth=0.8)
             axis.errorbar(curve.positives, [one.value for one in points], reach, label=data.split()[0], **style)
             line, first = curve.line(images), curve.line(curve.images[0])
             ends = [first.positives, line.positives], [first.at.value, line.at.value]
             axis.plot(*ends, color=colour, linewidth=0.8, linestyle="--")
-            axis.errorbar(*(end[1:] for end in ends), line.at.high - line.at.value, color=colour, elinewidth=0.8)
+            axis.errorbar(*(end[1:] for end in ends), line.at.reach, color=colour, elinewidth=0.8)
             axis.plot(line.positives, printed, color=_INK, marker="D", markersize=5, linestyle="", markerfacecolor=colour)
         axis.plot([], [], color=_INK, marker="D", markersize=5, linestyle="", markerfacecolor="none", label="the paper")
         axis.set(xscale="log", xlabel="training images of a class", ylabel="difference, points", title=title)

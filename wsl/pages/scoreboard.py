@@ -251,6 +251,31 @@ def verdict_table(judged: list[Judged]) -> Html:
     return tables.table(heads, rows, "Verdicts, computed from the runs.", "report-claims")
 
 
+def verdicts_by_trunk(root, profiles: dict[str, str]) -> Html | None:
+    """The verdict on each claim that the runs of two trunks or more can judge; `profiles`: by layout, voc and coco (D27)."""
+    trunks = sorted({trunk for profile in profiles.values() for trunk in results.trunks(root, profile)})
+    columns = [{layout: [results.Column(root, profile, trunk)] for layout, profile in profiles.items()} for trunk in trunks]
+    judged = [claims.judge_all(own) for own in columns]
+    rows = []
+    for several in zip(*judged, strict=True):
+        if sum(any(e.decides for e in one.real) for one in several) > 1:
+            claim = several[0].claim
+            name = f'{claim.id} <a href="index.html#{claim.id.lower()}">{html.escape(claim.short)}</a>'
+            rows.append((name, [_verdict_cell(one) for one in several]))
+    heads = [[("claim", 1, ""), *((html.escape(trunk), 1, "") for trunk in trunks)]]
+    caption = "Verdicts by trunk, by the rules of the first page; those of EfficientNet-Lite0 count. Below each, what decides it."
+    return tables.table(heads, rows, caption, "claims-by-trunk") if rows else None
+
+
+def _verdict_cell(one: Judged) -> Cell:
+    found = [e for e in one.real if e.decides]
+    if not found:
+        return Cell("–", "", "not run on this trunk")
+    lines = [f'{e.layout.upper()} <a href="{tables.href(e.run)}">{_whole(e)}</a>' for e in found]
+    text = f"{badge(one.verdict)}<br><small>{'<br>'.join(lines)}</small>"
+    return Cell(text, found[0].run.source, html.escape(one.why), left=True)
+
+
 def effort_table(recorded: list[Run], here: list[Run]) -> Html:
     """Runs, machine hours and machines, by profile; the training of a head counts once, whatever is predicted with it."""
     rows = []

@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from wsl.evaluation.evaluate import METRICS, Measure
+from wsl.evaluation.evaluate import METRICS, Difference, Measure
 from wsl.evaluation.runs import GENERATED, REAL, Run
 from wsl.findings import paper, reasons
+from wsl.findings.reasons import Estimate
 from wsl.findings.results import METHODS, Column, Result, difference, drops
 from wsl.pages.show import NOT_ATTEMPTED, Html, interval, number, signed
 
@@ -316,5 +317,9 @@ def difference_cell(pair: tuple[Result, Result] | None, metric: str, source: str
     if pair is None or None in (getattr(pair[0], metric), getattr(pair[1], metric)):
         return Cell("·", source, NOT_ATTEMPTED)
     d = difference(*pair, metric)
-    title = f"paired 95% interval, seeds {', '.join(map(str, d.seeds))}"
-    return Cell(f'<a href="{href(pair[0].run)}">{signed(d.value)}</a><br><small>{interval(d.low, d.high)}</small>', source, title)
+    return points_cell(d, pair[0].run, source, f"paired 95% interval, seeds {', '.join(map(str, d.seeds))}")
+
+
+def points_cell(d: Difference | Estimate, run: Run, source: str, title: str) -> Cell:
+    """A difference in points, linked to a run, with its interval below."""
+    return Cell(f'<a href="{href(run)}">{signed(d.value)}</a><br><small>{interval(d.low, d.high)}</small>', source, title)
