@@ -28,13 +28,13 @@ EXPLANATIONS = {
     ),
     "C6": (
         "Boxes help where a class has few training photographs: the difference falls as photographs are added, in classification "
-        "on both data sets, in localization on VOC. On COCO it stays in localization: small objects, not too few images.",
+        "on both data sets, in localization on VOC. On COCO it stays in localization, perhaps because objects are small there.",
         "More photographs than here, and a difference in classification that stays above the margin; or one in localization that "
         "is the same for large objects as for small ones.",
     ),
     "C9": (
-        "On VOC a weaker R-CNN* than the paper's, whose network was fine-tuned on boxes. On COCO, where objects are smaller, "
-        "its boxes help more than that costs, as they help masked pooling (C6).",
+        "On VOC a weaker R-CNN* than the paper's, whose network was fine-tuned on boxes. On COCO its boxes help more than "
+        "that costs, as they help masked pooling (C6).",
         "R-CNN* on a network fine-tuned on the same boxes, and still below weak supervision on VOC.",
     ),
     "C13": (
