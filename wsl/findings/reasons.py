@@ -20,6 +20,14 @@ COMPARISONS = (
     ("I − J, classification (C6)", "masked_pool", "weak_sup", "classification"),
     ("I − J, localization (C6)", "masked_pool", "weak_sup", "location"),
 )
+# (title, system, system, metric): what boxes add, by size of the objects (D28); and the parts of the sizes
+BY_SIZE = (
+    ("I − J, localization", "masked_pool", "weak_sup", "location"),
+    ("L − J, localization", "rcnn", "weak_sup", "location"),
+    ("I − J, classification", "masked_pool", "weak_sup", "classification"),
+    ("L − J, classification", "rcnn", "weak_sup", "classification"),
+)
+SIZES = ("small", "middle", "large", "small less large")
 # Claim -> (the best explanation that the data allow why it may be open, what would refute the explanation)
 EXPLANATIONS = {
     "C2": (
