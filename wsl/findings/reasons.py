@@ -36,9 +36,9 @@ EXPLANATIONS = {
     ),
     "C6": (
         "Boxes help where a class has few training photographs: the difference falls as photographs are added, in classification "
-        "on both data sets, in localization on VOC. On COCO it stays in localization, perhaps because objects are small there.",
-        "More photographs than here, and a difference in classification that stays above the margin; or one in localization that "
-        "is the same for large objects as for small ones.",
+        "on both data sets, in localization on VOC. Why it stays in localization on COCO is not known; the size of objects does "
+        "not explain it.",
+        "More photographs than here, and a difference in classification that stays above the margin.",
     ),
     "C9": (
         "On VOC a weaker R-CNN* than the paper's, whose network was fine-tuned on boxes. On COCO its boxes help more than "

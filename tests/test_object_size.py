@@ -1,0 +1,32 @@
+"""Differences by size of the objects (D28): sizes, parts and what is counted in each."""
+
+import numpy as np
+import pandas as pd
+
+from benchmarks import object_size
+from wsl.data.dataset import Boxes, Dataset
+from wsl.findings.reasons import BY_SIZE, SIZES
+from wsl.pages import object_size as page
+
+
+def test_the_size_is_that_of_the_largest_box_that_counts():
+    xyxy = np.array([[0, 0, 40, 10], [0, 0, 10, 10], [0, 0, 100, 100], [0, 0, 50, 50]], float)
+    boxes = Boxes(np.array([0, 0, 0, 1]), np.array([0, 0, 0, 1]), xyxy, np.array([False, False, True, False]), ("",) * 4)
+    labels = np.array([[1, -1], [-1, 1]], np.int8)
+    data = Dataset("d", ("a", "b"), ("i", "j"), (), np.array([[200, 100], [100, 100]]), labels, boxes)
+    assert np.array_equal(object_size.sizes(data), [[0.1, np.nan], [np.nan, 0.5]], equal_nan=True)
+
+
+def test_parts_by_edges_and_in_thirds_of_each_class():
+    size = np.array([[0.1, 0.9], [0.2, np.nan], [0.3, 0.8], [np.nan, 0.7]])
+    assert np.array_equal(object_size.parts(size, np.array([0.15, 0.5])), [[0, 2], [1, -1], [1, 2], [-1, 2]])
+    assert np.array_equal(object_size.parts(size), [[0, 2], [1, -1], [2, 1], [-1, 0]])
+
+
+def test_the_verdict_is_that_of_the_whole_interval():
+    """What boxes add should be more among small objects in localization, less in classification."""
+    ends = {BY_SIZE[0][0]: (0.5, 2.0), BY_SIZE[1][0]: (-1.0, 1.0), BY_SIZE[3][0]: (0.5, 2.0)}
+    rows = [dict(zip(("profile", "division"), page.RULE, strict=True)) | {"comparison": title, "part": SIZES[-1], "value": low,
+            "low": low, "high": high} for title, (low, high) in ends.items()]  # fmt: skip
+    words = [line.rsplit(": ", 1)[1] for line in page.say_verdicts(pd.DataFrame(rows))]
+    assert words == ["confirmed", "open", "refuted"]

@@ -1,0 +1,52 @@
+"""Whether the size of objects explains what boxes add: table and verdicts of D28, from what `benchmarks/object_size.py` wrote."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from wsl.findings.reasons import BY_SIZE, SIZES
+from wsl.findings.results import Column
+from wsl.pages import tables
+from wsl.pages.show import Html, interval, signed
+from wsl.pages.tables import Cell
+
+RULE = ("coco-sample", "thirds of all")  # what decides; and the sign that each comparison should have
+SMALLER = "classification"  # in which J, not the boxes, should gain among small objects
+
+
+def read(path: str | Path) -> pd.DataFrame | None:
+    """A row for each profile, division of the sizes, comparison and part; differences in points. None where there is no file."""
+    return pd.read_csv(path) if Path(path).is_file() else None
+
+
+def say_verdicts(found: pd.DataFrame) -> list[str]:
+    """What became of the explanation, by the rule of D28."""
+    lines = []
+    decides = (found["profile"] == RULE[0]) & (found["division"] == RULE[1]) & (found["part"] == SIZES[-1])
+    for row in found[decides & (found["comparison"] != "I − J, classification")].itertuples():
+        low, high = (-row.high, -row.low) if row.comparison.endswith(SMALLER) else (row.low, row.high)
+        verdict = "confirmed" if low > 0 else "refuted" if high < 0 else "open"
+        number = f"{signed(row.value)} ({interval(row.low, row.high)})"
+        lines.append(f"{row.comparison}, small objects less large ones: {number}: {verdict}")
+    return lines
+
+
+def table(found: pd.DataFrame, columns: list[Column]) -> Html:
+    """Each comparison among small, middle and large objects, for each data set and division of the sizes."""
+    rows = []
+    for title, a, *_ in BY_SIZE:
+        for column in columns:
+            own = found[(found["comparison"] == title) & (found["profile"] == column.profile)]
+            for division, parts in own.groupby("division", sort=False):
+                cells = [_cell(parts[parts["part"] == part].iloc[0], column, a) for part in SIZES]
+                rows.append((f"{title}<br><small>{column.title}, {division}</small>", cells))
+    heads = [[("comparison, data, division", 1, ""), *((part, 1, "") for part in SIZES)]]
+    caption = "Differences in mAP, points, by the size of the objects, with paired 95% intervals."
+    return tables.table(heads, rows, caption, "object-size")
+
+
+def _cell(row: pd.Series, column: Column, system: str) -> Cell:
+    run = column.runs(system)[0]
+    return tables.points_cell(row, run, run.source, f"{row['positives']:,} pairs of an image and a class that it shows")
