@@ -105,7 +105,7 @@ def timeline(steps):
     for row, (end, seconds) in enumerate(zip(ends, steps["seconds"], strict=True)):
         axis.text(end, row, f" {seconds:.0f} s", va="center")
     axis.invert_yaxis()
-    axis.set(xlabel="minutes after the first step began")
+    axis.set_xlabel("minutes after the first step began", loc="right")  # long names of steps leave the axis little width
     axis.grid(axis="x")
     axis.margins(x=0.12)
     return figure
