@@ -1,5 +1,6 @@
 """From data set to book tables on a few small scenes, and what bad input gets."""
 
+import itertools
 import json
 import shutil
 import subprocess
@@ -17,8 +18,8 @@ from wsl import profile as profiles
 from wsl.cli.main import main
 from wsl.errors import StudyError
 from wsl.evaluation import views
-from wsl.evaluation.evaluate import evaluate_table
-from wsl.evaluation.predictions import ALTERNATIVES
+from wsl.evaluation.evaluate import MAPPINGS, RANKINGS, evaluate_table
+from wsl.evaluation.predictions import ALTERNATIVES, compact
 from wsl.evaluation.runs import read_run
 from wsl.network.engines import has_gpu
 from wsl.network.features import Features
@@ -79,6 +80,10 @@ def test_predictions_manifest_and_recording(tiny, tmp_path):
     pd.testing.assert_frame_equal(evaluate_table(less), evaluate_table(whole))
     assert (512 * less["score"] % 1 == 0).all() and (less["score"] - whole["score"]).abs().max() < 0.01
     pd.testing.assert_frame_equal(less[whole["label"] > 0][["x", "y"]], whole[whole["label"] > 0][["x", "y"]])
+    further = compact(weak, alternatives=True)  # a later seed of J, H or K: every ranking and point stays
+    assert set(further) == set(weak) and not further["score_max"].equals(weak["score_max"])
+    for ranking, mapping in itertools.product(RANKINGS, MAPPINGS):
+        pd.testing.assert_frame_equal(*(evaluate_table(t, ranking=ranking, mapping=mapping) for t in (further, weak)))
 
 
 def test_a_system_outside_the_profile_runs_to_its_end(tmp_path, capsys):

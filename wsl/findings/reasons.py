@@ -20,12 +20,13 @@ COMPARISONS = (
     ("I − J, classification (C6)", "masked_pool", "weak_sup", "classification"),
     ("I − J, localization (C6)", "masked_pool", "weak_sup", "location"),
 )
-# (title, system, system, metric): what boxes add, by size of the objects (D28); and the parts of the sizes
+# What boxes add, by size of the objects (D28): (title, system, system, metric, sign), 1 where it should be larger among small
+# objects, -1 where smaller, 0 where the explanation says nothing; and the parts of the sizes
 BY_SIZE = (
-    ("I − J, localization", "masked_pool", "weak_sup", "location"),
-    ("L − J, localization", "rcnn", "weak_sup", "location"),
-    ("I − J, classification", "masked_pool", "weak_sup", "classification"),
-    ("L − J, classification", "rcnn", "weak_sup", "classification"),
+    ("I − J, localization", "masked_pool", "weak_sup", "location", 1),
+    ("L − J, localization", "rcnn", "weak_sup", "location", 1),
+    ("I − J, classification", "masked_pool", "weak_sup", "classification", 0),
+    ("L − J, classification", "rcnn", "weak_sup", "classification", -1),
 )
 SIZES = ("small", "middle", "large", "small less large")
 # Claim -> (the best explanation that the data allow why it may be open, what would refute the explanation)

@@ -12,8 +12,7 @@ from wsl.pages import tables
 from wsl.pages.show import Html, interval, signed
 from wsl.pages.tables import Cell
 
-RULE = ("coco-sample", "thirds of all")  # what decides; and the sign that each comparison should have
-SMALLER = "classification"  # in which J, not the boxes, should gain among small objects
+DECIDES = {"profile": "coco-sample", "division": "thirds of all", "part": SIZES[-1]}
 
 
 def read(path: str | Path) -> pd.DataFrame | None:
@@ -24,12 +23,13 @@ def read(path: str | Path) -> pd.DataFrame | None:
 def say_verdicts(found: pd.DataFrame) -> list[str]:
     """What became of the explanation, by the rule of D28."""
     lines = []
-    decides = (found["profile"] == RULE[0]) & (found["division"] == RULE[1]) & (found["part"] == SIZES[-1])
-    for row in found[decides & (found["comparison"] != "I − J, classification")].itertuples():
-        low, high = (-row.high, -row.low) if row.comparison.endswith(SMALLER) else (row.low, row.high)
-        verdict = "confirmed" if low > 0 else "refuted" if high < 0 else "open"
-        number = f"{signed(row.value)} ({interval(row.low, row.high)})"
-        lines.append(f"{row.comparison}, small objects less large ones: {number}: {verdict}")
+    decides = found[(found[list(DECIDES)] == pd.Series(DECIDES)).all(axis=1)].set_index("comparison")
+    for title, *_, sign in BY_SIZE:
+        if sign:
+            value, *ends = decides.loc[title, ["value", "low", "high"]]
+            low, high = sorted(sign * end for end in ends)
+            verdict = "confirmed" if low > 0 else "refuted" if high < 0 else "open"
+            lines.append(f"{title}, small objects less large ones: {signed(value)} ({interval(*ends)}): {verdict}")
     return lines
 
 
