@@ -115,12 +115,10 @@ def from_table(
         raise StudyError(
             f"{source}: lacks {', '.join(lacking)}; evaluate it with its data set (wsl evaluate)"
         )
-    images = tuple(pd.unique(df["image"])) if images is None else images
-    classes = tuple(pd.unique(df["class"])) if classes is None else classes
-    row = pd.Index(images).get_indexer(df["image"])
-    col = pd.Index(classes).get_indexer(df["class"])
-    cells = np.unique(row * len(classes) + col)
-    if min(row.min(), col.min()) < 0 or not len(cells) == len(df) == len(images) * len(classes):
+    row, images = _coded(df["image"], images)
+    col, classes = _coded(df["class"], classes)
+    shape = len(images), len(classes)
+    if min(row.min(), col.min()) < 0 or not (np.bincount(row * shape[1] + col, minlength=shape[0] * shape[1]) == 1).all():
         raise StudyError(
             f"{source}: {len(df)} rows do not give {len(images)} images x {len(classes)} classes once each; "
             f"compare runs on the same data, and evaluate a table with missing rows with its data set"
@@ -135,6 +133,13 @@ def from_table(
     located = not np.isnan(distance).all()
     scores, labels = laid_out(ranking, np.float64), laid_out("label", np.int8)
     return Scored(classes, images, scores, labels, distance if located else None, source=source)
+
+
+def _coded(column: pd.Series, names: tuple[str, ...] | None) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Each value's position among `names` (-1: not there), and `names`; by default those of the column, as they come."""
+    codes, found = pd.factorize(column, use_na_sentinel=False)
+    found = tuple(found)
+    return (codes, found) if names is None else (pd.Index(names).get_indexer(found)[codes], names)
 
 
 # ---- measures and their differences
