@@ -372,14 +372,14 @@ def _write_json(path: Path, value: object) -> None:
 def record_run(folder: Path, results: Path) -> Path:
     """Copy what the book reads of a run (no head, no picture) into the recorded results.
 
-    J, H and K on the trunk of the profiles keep other rankings and points, for wsl/pages/sensitivity.py, and of seed 0, which
-    pages show picture by picture, all as it is; the others are what `predictions.compact` makes of them.
+    J on the trunk of the profiles keeps other rankings and points, for wsl/pages/sensitivity.py, and its seed 0, which pages
+    show picture by picture, all as it is; the others are what `predictions.compact` makes of them.
     """
     df, about = read_run(folder)
     about.pop("predictions_sha256", None)  # of the run's own file; the recorded one gets its own
     target = Path(results).joinpath(*folder.parts[-4:])
     target.mkdir(parents=True, exist_ok=True)
-    main = about.get("system") in ("weak_sup", "full_images", "center") and about.get("trunk") == Profile.trunk
+    main = about.get("system") == "weak_sup" and about.get("trunk") == Profile.trunk
     if not main or about.get("seed"):
         df = compact(df, alternatives=main)
     besides = ("evolution.csv", "discovery.csv", "evolution.safetensors", "extent.csv", "extent_samples.csv", *VIEW_FILES)
