@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special  # not stats, whose import takes half a second of every page
 
 from wsl.findings import results
 from wsl.findings.results import Column, Result
@@ -64,7 +64,7 @@ class Estimate:
     @property
     def reach(self) -> float:
         """Of the interval, to either side."""
-        return self.error * float(stats.t.ppf(0.975, self.freedom))
+        return self.error * float(special.stdtrit(self.freedom, 0.975))
 
     @property
     def low(self) -> float:
@@ -147,7 +147,7 @@ class Curve:
         covariance = off @ (np.cov(self.samples.T) + np.diag(_drawn(self.seeds))) @ off.T
         apart = off @ self.seeds.mean(axis=0)
         far = float(apart @ np.linalg.pinv(covariance, rcond=1e-9, hermitian=True) @ apart)
-        fit = float(stats.chi2.sf(far, len(x) - 2)) if len(x) > 2 else 1.0
+        fit = float(special.chdtrc(len(x) - 2, far)) if len(x) > 2 else 1.0
         return Line(self.of(np.array([1, np.log2(images)]) @ fitting), images * self.share, fit)
 
 

@@ -266,42 +266,26 @@ def extent_curve(curves):
 def scatter(classification, localization, named=(), extra=3):
     """Localization AP against classification AP, one dot a class (Series by class, 0..1); `named` classes in orange.
 
-    Labelled: the named classes, and the `extra` largest drops among the others. A label that finds no room beside its dot is
-    joined to it by a line.
+    Labelled: the named classes, and the `extra` largest drops among the others, each joined to its dot by a line.
     """
+    from textalloc import allocate
+
     figure, axis = _panel(4.6, 4.4)
     both = 100 * np.stack([classification, localization])
     drop = (classification - localization).sort_values(ascending=False, kind="stable").dropna()
     chosen = [*(n for n in drop.index if n in named), *drop.index[~drop.index.isin(named)][:extra]]
     colours = [FULL_IMAGES if name in named else WEAK_SUP for name in classification.index]
     axis.plot([0, 100], [0, 100], color=_INK, linewidth=0.6, linestyle="--")
-    axis.scatter(*both, c=colours, s=22, zorder=3, edgecolors="none")
-    places, taken = dict(zip(classification.index, both.T, strict=True)), []
-    for name in sorted(chosen, key=lambda name: places[name][1]):
-        x, y = places[name]
-        left, low = _room(x, y, 1.9 * len(name), both.T, taken)
-        far = abs(low + 1.7 - y) > 3
-        leader = dict(arrowstyle="-", color=_INK, linewidth=0.5, shrinkA=0, shrinkB=2) if far else None
-        axis.annotate(name, (x, y), (left, low + 1.7), fontsize=8, va="center", arrowprops=leader)
+    dots = axis.scatter(*both, c=colours, s=22, zorder=3, edgecolors="none")
     axis.set(xlim=(-2, 102), ylim=(-3, 102), xlabel="classification AP, %", ylabel="localization AP, %")
     axis.grid()
     axis.set_axisbelow(True)
+    labelled = 100 * np.stack([classification[chosen], localization[chosen]])
+    diagonal = dict(x_lines=[np.array([0, 100])], y_lines=[np.array([0, 100])])
+    style = dict(textsize=8, textcolor=_INK, linecolor=_INK, linewidth=0.5)
+    apart = dict(avoid_label_lines_overlap=True, avoid_crossing_label_lines=True)
+    allocate(axis, *labelled, chosen, scatter_plot=dots, **diagonal, **style, **apart)
     return figure
-
-
-def _room(x: float, y: float, width: float, dots, taken: list, height: float = 3.4) -> tuple[float, float]:
-    """Lower left corner of the label's place nearest to its dot that hides no dot and no label, in units of the axes (0..100)."""
-    for away in range(40):  # far from its dot rather than on it; on other dots rather than far
-        for up in (away, -away):
-            for left in (x + 1.5 + away / 2, x - 1.5 - width - away / 2):
-                low = y + 2.2 * up - height / 2
-                inside = left > 0 and left + width < 101 and low > -2
-                free = all(left + width < a or a + w < left or low + height < b or b + height < low for a, w, b in taken)
-                hides = any(left < a < left + width and low < b < low + height for a, b in dots)
-                if inside and free and (not hides or away > 3):
-                    taken.append((left, width, low))
-                    return left, low
-    return x + 1.5, y
 
 
 @styled

@@ -183,9 +183,9 @@ def grid(columns, row_labels, caption: str = "") -> Html:
     for row, label in enumerate(row_labels):
         cells.append(f'<div style="align-self:center;white-space:nowrap">{html.escape(label)}</div>')
         cells += [img(*entries[row], width=240) for _, entries in columns]
-    template = f"grid-template-columns:4.5em repeat({len(columns)},minmax(4rem,1fr))"
-    style = f"display:grid;{template};gap:.3rem;overflow-x:auto;font-size:.85em;align-items:start"
-    body = f'<div class="wsl-grid" tabindex="0" style="{style}">{"".join(cells)}</div>'
+    template = f"grid-template-columns:4.5em repeat({len(columns)},minmax(0,1fr))"
+    style = f"display:grid;{template};gap:.3rem;font-size:min(.85em,2.5vw);align-items:start"  # narrow screens: all columns
+    body = f'<div class="wsl-grid" style="{style}">{"".join(cells)}</div>'
     return Html(f'<figure class="wsl-figure">{body}{_caption(caption)}</figure>')
 
 
