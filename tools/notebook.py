@@ -120,7 +120,7 @@ def _kernel_manager(folder: Path):
         def __init__(self, **options):
             # Searched in no folder, "python3" is the running Python, whatever lies on JUPYTER_PATH.
             super().__init__(kernel_spec_manager=KernelSpecManager(kernel_dirs=[]), **options)
-            # It is interrupted before it is shut down, and would report that, which is no error; a cell's errors come by themselves.
+            # Before it is shut down it is interrupted, which it would log as an error; a cell's errors come by themselves.
             self.kernel_spec.argv = [sys.executable, "-c", KERNEL, "--log-level=50", "-f", "{connection_file}"]
             if os.name == "posix":
                 self.transport = "ipc"
