@@ -323,7 +323,7 @@ rule notebook:
 
 use rule notebook as long_notebook with:  # first, or the last of them runs alone in the end
     output:
-        "book/executed/{page,reasons|ablations|sensitivity|runs|adapters|method|photographs}.ipynb",
+        "book/executed/{page,reasons|ablations|sensitivity|adapters|method|photographs}.ipynb",
     priority: 1
 
 

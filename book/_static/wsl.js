@@ -17,7 +17,7 @@
           const above = grid.map(line => line[cell.cellIndex]).filter(Boolean);
           const bare = /^[\d.,]+$/.test(cell.textContent.trim());   // a number says nothing without the name of its column
           if (cell.tagName === "TD" || bare) cell.dataset.head = [...new Set(above)].join(", ");
-          cell.classList.toggle("none", /^[–·]$/.test(cell.textContent.trim()));   // not run: left out of a stack
+          cell.classList.toggle("none", /^[–·]?$/.test(cell.textContent.trim()));   // says nothing: left out of a stack
         }
   }
 
