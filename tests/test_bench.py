@@ -129,12 +129,12 @@ def test_ratios_and_bars(tmp_path):
 
 def test_growth_is_read_from_its_ends(tmp_path):
     m = "growth with images"
-    sizes = [(500, 2.0, 600), (1000, 3.0, 650), (2000, 7.0, 750)]
+    sizes = [(5_000, 20.0, 600), (10_000, 30.0, 650), (20_000, 70.0, 750)]
     rows = table(tmp_path / "a.csv", *((m, f"{n} images", n, s, mib) for n, s, mib in sizes))
     g = speed.growth(rows).loc[m]
-    assert np.allclose([g["first"], g["last"], g["mib"]], [0.002, 0.004, 0.1])
-    assert g["coco_seconds"] == pytest.approx(7 + 121_000 * 0.004) and g["coco_mib"] == pytest.approx(750 + 12_100)
-    assert "one more image takes 2 ms at 500, 4 ms at 2,000" in speed.say_growth(rows)[0]
+    assert np.allclose([g["first"], g["last"], g["mib"]], [0.002, 0.004, 0.01])
+    assert g["coco_seconds"] == pytest.approx(70 + 103_000 * 0.004) and g["coco_mib"] == pytest.approx(750 + 1_030)
+    assert "one more image takes 2 ms at 5,000, 4 ms at 20,000" in speed.say_growth(rows)[0]
     rows = table(tmp_path / "b.csv", *(("growth with classes", "", n, s, 700) for n, s in ((20, 3.0), (40, 4.0), (80, 3.5))))
     assert "takes 50 ms at 20, no time that could be measured at 80" in speed.say_growth(rows)[0]
 

@@ -139,8 +139,8 @@ def say_growth(rows: pd.DataFrame) -> list[str]:
     for measure, g in growth(rows).iterrows():
         unit = {"growth with images": "image", "growth with classes": "class"}.get(measure, "megapixel of input")
         first, last = (duration(g[end]) if g[end] > 0 else "no time that could be measured" for end in ("first", "last"))
-        line = f"{measure}: one more {unit} takes {first} at {g['smallest']:,.4g}, {last} at "
-        line += f"{g['largest']:,.4g}, and {_digits(g['mib'])} MiB of memory"
+        line = f"{measure}: one more {unit} takes {first} at {_digits(g['smallest'])}, {last} at "
+        line += f"{_digits(g['largest'])}, and {_digits(g['mib'])} MiB of memory"
         if unit == "image":
             line += f"; at that rate {COCO:,} images take {duration(g['coco_seconds'])} and {g['coco_mib'] / 1024:.1f} GiB"
         lines.append(line)
