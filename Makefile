@@ -80,7 +80,7 @@ test: $(INSTALLED)   ## lint and tests
 	WSL_ARITHMETIC=float32 $(BIN)/pytest -q $(BOTH_WAYS)
 	WSL_ARITHMETIC=bfloat16 $(BIN)/pytest -q $(BOTH_WAYS)
 
-torture: $(INSTALLED)  ## hostile inputs, spoilt files, kills at random moments, traces of system calls; about an hour
+torture: $(INSTALLED)  ## hostile inputs, spoilt files, kills at random moments, traces of system calls; about ten minutes
 	@PYTHONPATH=tests:. $(BIN)/python -m hostile $(TORTURE)
 
 bench: $(COMPARED)   ## how fast: against other ways to do the same; some ten minutes, nothing else should run
