@@ -57,8 +57,8 @@ def table(columns: dict[str, Column]) -> Html | None:
     heads = [[("comparison, data", 1, ""), *((text, 1, PAPER if text == "paper" else "") for text in texts)]]
     caption = (
         "Differences in mAP, points, against the amount of training; 95% intervals over test images and draws of training "
-        "images. Where the points lie off the line by more than their errors explain (p below 0.05), what the line says "
-        "at the paper's number of images is not to be believed."
+        "images, and so wider than those over test images alone on the other pages. Where the points lie off the line by more "
+        "than their errors explain (p below 0.05), what the line says at the paper's number of images is not to be believed."
     )
     return tables.table(heads, rows, caption, "amounts")
 

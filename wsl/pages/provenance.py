@@ -10,6 +10,7 @@ import numpy as np
 
 from wsl.evaluation.evaluate import METRICS, evaluate_table
 from wsl.evaluation.runs import Run, read_run
+from wsl.findings.results import METHODS
 from wsl.pages import tables
 from wsl.pages.show import Html, machine
 
@@ -56,7 +57,10 @@ def _say(numbers) -> str:
 
 def _section(runs: list[Run]) -> str:
     run, found = runs[0], means(runs)
-    name = f"{html.escape(run.system)} <small>{html.escape(run.title)}, {html.escape(run.trunk)}</small>"
+    base = run.system.split("@")[0]
+    method = ". ".join(filter(None, (tables.LETTERS.get(base), METHODS.get(run.system, METHODS.get(base, "")))))
+    said = ", ".join(filter(None, (method, run.title, run.trunk)))
+    name = f"{html.escape(run.system)} <small>{html.escape(said)}</small>"
     several = f"mean of {len(runs)} seeds" if len(runs) > 1 else "1 seed"
     body = "".join(_card(run, numbers) for run, numbers in zip(runs, found, strict=True))
     return (

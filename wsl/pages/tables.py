@@ -306,7 +306,7 @@ def drop_table(columns: list[Column], count: int) -> Html:
             ap, place = (100 * m.classes.loc[name, "ap"] for m in (result.classification, result.location))
             low, high = (100 * result.location.classes.loc[name, end] for end in ("low", "high"))
             title = f"classification AP {ap:.1f}, localization AP {place:.1f} (95% interval {low:.1f} to {high:.1f})"
-            cells.append(Cell(f'{html.escape(name)} <a href="{href(result.run)}">{number(-drop.iloc[rank])}</a>', source, title))
+            cells.append(Cell(f'{html.escape(name)} <a href="{href(result.run)}">{number(drop.iloc[rank])}</a>', source, title))
         rows.append((f"{rank + 1}.", cells))
     caption = f"The largest drops from classification AP to localization AP, points.{tested_on(columns)}"
     return table(heads, rows, caption, "drops")
