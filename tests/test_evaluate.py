@@ -15,6 +15,7 @@ import pytest
 from test_metrics import devkit_ap
 from test_report import make_run
 
+from wsl import api
 from wsl.cli import main as cli
 from wsl.data import coco, voc
 from wsl.errors import StudyError
@@ -55,6 +56,8 @@ def test_a_page_to_send(tiny, tmp_path, capsys, located):
     """The means as printed, every class with positives, misses in words; whole without a network; no name is taken for HTML."""
     dataset, df, path, data = tiny
     path = path.rename(tmp_path / "<b>mine.csv")
+    without = dataset.images[int((dataset.labels[:, dataset.classes.index("dog")] < 0).argmax())]
+    df.loc[(df["image"] == without) & (df["class"] == "dog"), "score"] = 9.0
     (df if located else df.assign(x=None, y=None)).to_csv(path, index=False)
     assert cli.main(["evaluate", *map(str, [path, *data]), "--html", str(tmp_path / "page.html")]) == 0
     printed, page = capsys.readouterr().out, (tmp_path / "page.html").read_text()
@@ -124,15 +127,33 @@ def test_missing_rows_rank_last_and_locations_may_be_absent(tiny, capsys):
     gone = (df["class"] == "dog") & (df["image"] == "000012")
     df[~gone].to_csv(path, index=False)
     found, err = run_json(capsys, path, *data)
-    assert found["missing"] == 1 and "1 of 80 (image, class) rows are missing; ranked last" in err
+    assert found["missing"] == 1 and "1 of 80 (image, class) rows are missing and ranked last" in err
     df[df["image"] == "000012"].to_csv(path, index=False)
     _, err = run_json(capsys, path, *data)
-    assert "of 3 images all: to evaluate the others alone, list them in ImageSets/Main/NAME.txt" in err
+    assert "those of 3 whole images, the first '000007'; to evaluate the others alone, give their list as the split" in err
     df.assign(score=df["score"].mask(gone, -1e9)).to_csv(path, index=False)
     assert run_json(capsys, path, *data)[0]["classification"] == found["classification"]
     df.assign(x=np.nan, y=np.nan).to_csv(path, index=False)
     found, err = run_json(capsys, path, *data)
     assert found["location"] is None and "no row has a location" in err
+
+
+def test_what_may_be_wrong_with_a_table_is_remarked(tiny):
+    """Points and scores that no careful table has; the center of the image is a careful prediction."""
+    dataset, df, *_ = tiny
+    width, height = (df["image"].map(dict(zip(dataset.images, side, strict=True))) for side in dataset.sizes.T)
+
+    def remarks(**columns) -> list[str]:
+        found = evaluate.from_predictions(df.assign(**columns), dataset, "mine").remarks
+        return [remark for remark in found if remark.startswith("mine: ")]
+
+    assert remarks() == [] == remarks(x=width / 2, y=height / 2)
+    (corner,) = remarks(x=df["x"].where(df.index > 9, 0.6), y=df["y"].where(df.index > 9, 0.3))
+    assert "mine: 10 of 80 points lie in the first pixel" in corner
+    assert "mine: no point lies beyond (" in remarks(x=df["x"] / 2, y=df["y"] / 2)[0]
+    assert "of 80 scores are 1, and" in remarks(score=df["score"].where(df.index > 40, 1.0))[0]
+    with pytest.warns(UserWarning, match="79 of|1 of 80 .* rows are missing"):
+        api.evaluate(df.iloc[1:], dataset)
 
 
 ROW = "000012,dog,0.5,1,1\n"

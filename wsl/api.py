@@ -21,7 +21,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -62,10 +63,13 @@ def evaluate(
     """AP and localization AP (section 4.2 of the paper) by class, and their means in the last row, 0..1.
 
     tolerance: pixels around a box. rule: voc2010, voc2007, sklearn or coco101. n_bootstrap: resamples of the images for 95%
-    intervals (columns `..._low`, `..._high`). StudyError where the table does not fit the data set.
+    intervals (columns `..._low`, `..._high`). StudyError where the table does not fit the data set; a warning (of Python) where
+    it can be read but something may be wrong, such as missing rows.
     """
     predictions.validate(table, "predictions")
-    return _evaluate.evaluate(_evaluate.from_predictions(table, dataset), tolerance, rule, n_bootstrap, seed)
+    scored = _evaluate.from_predictions(table, dataset)
+    _warn(scored.remarks)
+    return _evaluate.evaluate(scored, tolerance, rule, n_bootstrap, seed)
 
 
 def compare(
@@ -80,4 +84,10 @@ def compare(
         predictions.validate(table, name)
     scored = {name: _evaluate.from_predictions(table, dataset, name) for name, table in tables.items()}
     entries = tuple(_compare.Entry(name, name, one) for name, one in scored.items())
+    _warn(_compare.remarks(entries))
     return _compare.compare(entries, tolerance, n_bootstrap, seed)
+
+
+def _warn(remarks: Iterable[str]) -> None:
+    for remark in remarks:
+        warnings.warn(remark, stacklevel=3)

@@ -57,13 +57,8 @@ def run_compare(args: argparse.Namespace) -> int:
         raise StudyError("--year and --split go with --voc, --images with --coco; name the data set")
     dataset = load_dataset(args) if given else None
     entries = compare.read(args.tables, dataset)
-    for note in dataset.notes if dataset else ():
-        warn(f"{dataset.name}: {note}")
-    for entry in entries:
-        if entry.scored.missing:
-            warn(f"{entry.source}: {entry.scored.missing} of {entry.scored.scores.size} rows are missing; ranked last")
-        if entry.scored.distance is None:
-            warn(f"{entry.source}: no row has a location (x, y); localization AP is not computed")
+    for remark in compare.remarks(entries):
+        warn(remark)
     found = compare.compare(entries, args.tolerance, args.bootstrap, args.seed)
     if args.json:
         print(json.dumps(compare.to_json(found), allow_nan=False))

@@ -155,19 +155,8 @@ def run_evaluate(args: argparse.Namespace) -> int:
     tolerances = args.tolerance, args.pointing_tolerance
     also = {name: more.answer(name, table, dataset, *tolerances, args.bootstrap, args.seed) for name in args.also}
 
-    for note in dataset.notes:
-        warn(f"{dataset.name}: {note}")
-    without = [name for name, n in zip(frame["class"], frame["n_pos"], strict=True) if n == 0 and name != evaluate.MEAN]
-    if scored.missing:
-        total = scored.scores.size
-        absent = int((scored.scores.max(axis=1) == float("-inf")).sum())
-        part = "list them in ImageSets/Main/NAME.txt and give --split NAME" if args.voc else "give a JSON of these alone"
-        hint = f" (of {absent} images all: to evaluate the others alone, {part})" if 2 * absent > len(dataset) else ""
-        warn(f"{args.pred}: {scored.missing} of {total} (image, class) rows are missing{hint}; ranked last")
-    if scored.distance is None:
-        warn(f"{args.pred}: no row has a location (x, y); localization AP is not computed")
-    if without:
-        warn(f"{dataset.name}: no positives for {', '.join(without)}; left out of mAP")
+    for remark in scored.remarks:
+        warn(remark)
     if args.json:
         answers = {"also": {name: more.to_json(one) for name, one in also.items()}} if also else {}
         rule = {} if args.rule == "voc2010" else {"rule": args.rule}

@@ -42,11 +42,10 @@ def run_points(args: argparse.Namespace) -> int:
     from wsl.data import coco
     from wsl.data.packed import as_text, read_bytes
     from wsl.evaluation import points, predictions
+    from wsl.evaluation.evaluate import from_predictions
     from wsl.files import whole_file
 
     dataset = load_dataset(args)
-    for note in dataset.notes:
-        warn(f"{dataset.name}: {note}")
     if ".json" in map(str.lower, args.maps.suffixes):
         names = coco.category_names(args.coco) if args.coco is not None else None
         df = points.predictions_from_boxes(args.maps, dataset, names)
@@ -64,7 +63,8 @@ def run_points(args: argparse.Namespace) -> int:
             df = points.predictions_from_maps(points.read_arrays(args.maps, dataset), sizes, classes, scores, args.over)
         except StudyError as error:
             raise StudyError(str(error) if str(args.maps) in str(error) else f"{args.maps}: {error}") from None
-    predictions.align(df, dataset, str(args.maps))  # refuses what `wsl evaluate` would
+    for remark in from_predictions(df, dataset, str(args.maps)).remarks:  # refuses, and remarks, what `wsl evaluate` would
+        warn(remark)
     if args.out.suffix.lower() == ".parquet":
         predictions.write(df, args.out)
     else:

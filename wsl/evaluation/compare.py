@@ -92,6 +92,11 @@ def _table_of(path: Path) -> Path:
     raise StudyError(f"{path}: holds no predictions.parquet; {remedy}")
 
 
+def remarks(entries: Sequence[Entry]) -> list[str]:
+    """Of all tables, each once."""
+    return list(dict.fromkeys(remark for entry in entries for remark in entry.scored.remarks))
+
+
 def short_names(sources: Sequence[str | Path]) -> list[str]:
     """The shortest ends of the paths that tell them apart: "weak_sup/seed0" and "mine"."""
     paths = [Path(source) for source in sources]

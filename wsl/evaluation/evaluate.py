@@ -29,6 +29,8 @@ MAPPINGS = {"stretch": "", "centre": "_centre"}  # name of the point mapping -> 
 MEAN = "mAP"  # name of the last row of every result
 METRICS = {"classification": "classification", "location": "localization"}  # metric -> its name before people
 RESAMPLES = 1000
+NO_LOCATION = "no row has a location (x, y); localization AP is not computed"
+FEW = 50  # rows: fewer say nothing of a table as a whole
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ class Scored:
     distance: np.ndarray | None  # (N, K) float64 pixels from point to nearest box; None: no locations at all
     missing: int = 0  # (image, class) pairs without a row
     source: str = "predictions"  # the run or file, named in errors
+    remarks: tuple[str, ...] = ()  # what a reader of the numbers should know, in words: to be shown with every result
 
     def __post_init__(self) -> None:
         if MEAN in self.classes:
@@ -89,7 +92,40 @@ def from_predictions(df: pd.DataFrame, dataset: Dataset, source: str = "predicti
     """Any validated table (`predictions.read`) and the data set that it was made for."""
     aligned = predictions.align(df, dataset, source)
     distance = None if aligned.points is None else box_distance(aligned.points, dataset)
-    return Scored(dataset.classes, dataset.images, aligned.scores, dataset.labels, distance, aligned.missing, source)
+    without = [name for name, labels in zip(dataset.classes, dataset.labels.T, strict=True) if not (labels > 0).any()]
+    notes = [*dataset.notes, *([f"no positives for {', '.join(without)}; left out of mAP"] if without else [])]
+    remarks = (*(f"{dataset.name}: {note}" for note in notes), *(f"{source}: {what}" for what in _remarks(aligned, dataset)))
+    return Scored(dataset.classes, dataset.images, aligned.scores, dataset.labels, distance, aligned.missing, source, remarks)
+
+
+def _remarks(aligned: predictions.Aligned, dataset: Dataset) -> Iterable[str]:
+    """What may be wrong with a table that is read all the same."""
+    scores, points = aligned.scores, aligned.points
+    if aligned.missing:
+        absent = np.isneginf(scores).all(axis=1)
+        first = f", among them those of {absent.sum()} whole images, the first {dataset.images[absent.argmax()]!r}"
+        remedy = "; to evaluate the others alone, give their list as the split (VOC) or a JSON of them (COCO)"
+        whole = first + remedy if absent.any() else ""
+        yield f"{aligned.missing} of {scores.size} (image, class) rows are missing and ranked last{whole}"
+    given = scores[np.isfinite(scores)]
+    values, counts = np.unique(given, return_counts=True)
+    if len(given) >= FEW and 2 * counts.max() > len(given):
+        same = f"{counts.max()} of {len(given)} scores are {values[counts.argmax()]:g}, and equal ones keep the order of the list"
+        yield f"{same}: maps that are scaled to a maximum of 1 need the scores of the network beside them"
+    if points is None:
+        yield NO_LOCATION
+        return
+    there = ~np.isnan(points[..., 0])
+    corner = int((points[there] < 1).all(axis=1).sum())
+    if there.sum() >= FEW and 50 * corner > there.sum():
+        first = f"{corner} of {there.sum()} points lie in the first pixel of their image, at the top left"
+        yield f"{first}, as those of maps do that are the same everywhere, and points in fractions of the image"
+    largest, sizes = np.nanmax(points, axis=(0, 1)), dataset.sizes.max(axis=0)
+    with np.errstate(invalid="ignore"):
+        apart = np.any(np.nanmax(points[there.any(axis=1)], axis=1) > np.nanmin(points[there.any(axis=1)], axis=1))
+    if there.sum() >= FEW and apart and (largest < 0.6 * sizes).all():
+        beyond = f"no point lies beyond ({largest[0]:.0f}, {largest[1]:.0f}), where images have up to {sizes[0]} x {sizes[1]}"
+        yield f"{beyond} pixels: expected are pixels of the original image, not of the network's input"
 
 
 def from_table(
@@ -132,7 +168,8 @@ def from_table(
     distance = laid_out(column, np.float64)
     located = not np.isnan(distance).all()
     scores, labels = laid_out(ranking, np.float64), laid_out("label", np.int8)
-    return Scored(classes, images, scores, labels, distance if located else None, source=source)
+    remarks = () if located else (f"{source}: {NO_LOCATION}",)
+    return Scored(classes, images, scores, labels, distance if located else None, source=source, remarks=remarks)
 
 
 def _coded(column: pd.Series, names: tuple[str, ...] | None) -> tuple[np.ndarray, tuple[str, ...]]:

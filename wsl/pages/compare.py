@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from wsl.data.dataset import Dataset
-from wsl.evaluation.compare import Comparison, compare, read, table_rows
+from wsl.evaluation.compare import Comparison, compare, read, remarks, table_rows
 from wsl.evaluation.evaluate import MEAN, METRICS
 from wsl.evaluation.runs import run_at
 from wsl.files import whole_file
@@ -71,10 +71,11 @@ COLOURS = ("#2b83c6", "#1b9e77", "#d95f02", "#7570b3", "#e7298a", "#66a61e")
 CHANGED = 20  # classes in the chart of those that change most
 
 
-def write(path: str | Path, title: str, parts: Sequence[str], about: Mapping[str, str]) -> None:
-    """A page that needs no network and no other file. about: how it was made, name -> value."""
+def write(path: str | Path, title: str, parts: Sequence[str], about: Mapping[str, str], known: Sequence[str] = ()) -> None:
+    """A page that needs no network and no other file. about: how it was made, name -> value. known: what to know first."""
+    first = "".join(f"<li>{html.escape(remark)}</li>" for remark in known)
     lines = "".join(f"<dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd>" for name, value in about.items())
-    body = "\n".join([*parts, "<h2>How this page was made</h2>", f"<dl>{lines}</dl>"])
+    body = "\n".join([f"<ul>{first}</ul>" if first else "", *parts, "<h2>How this page was made</h2>", f"<dl>{lines}</dl>"])
     with whole_file(path) as temporary:
         temporary.write_text(PAGE.format(title=html.escape(title), body=body), encoding="utf8", errors="replace")
 
@@ -85,7 +86,8 @@ def write_page(comparison: Comparison, path: str | Path, data: str = "", about: 
     for metric in comparison.metrics:
         parts += [f"<h2>{METRICS[metric].capitalize()}</h2>", _by_class(comparison, metric), *_changes(comparison, metric)]
     parts += ["<h2>In full</h2>", *(to_html(comparison, metric, data) for metric in comparison.metrics)]
-    write(path, " against ".join(entry.name for entry in comparison.entries), parts, about or {})
+    names = " against ".join(entry.name for entry in comparison.entries)
+    write(path, names, parts, about or {}, remarks(comparison.entries))
 
 
 def _means(comparison: Comparison, data: str) -> Html:

@@ -55,7 +55,7 @@ def write_page(
         parts += ["<h2>What localization loses</h2>", _losses(frame)]
     parts += ["<h2>Precision and recall</h2>", _curves(scored, settings.tolerance, metrics), "<h2>The worst misses</h2>"]
     parts += _misses(scored, table, dataset, settings.tolerance)
-    write(path, f"{name} on {dataset.name}", parts, about)
+    write(path, f"{name} on {dataset.name}", parts, about, scored.remarks)
 
 
 def _printed(dataset: Dataset, settings: Settings) -> list[tuple[str, list[Cell]]]:
@@ -113,9 +113,11 @@ def _by_class(frame: pd.DataFrame, metrics: list[str]) -> Html:
             ends = [100 * row.get(f"{column}_{end}", np.nan) for end in ("low", "high")]
             marks.append(Mark(100 * row[column], *ends, colour))
         values = ", ".join(f"{METRICS[metric]} {number(100 * row[COLUMNS[metric][0]])}" for metric in metrics)
-        rows.append(Row(row["class"], tuple(marks), "", title=f"{row['class']}: {values}; {row['n_pos']} positives"))
+        label, title = f"{row['class']} ({row['n_pos']})", f"{row['class']}: {values}; {row['n_pos']} positives"
+        rows.append(Row(label, tuple(marks), "", title=title))
     legend = [(DOT, COLUMNS[metric][1], f"{METRICS[metric]} AP") for metric in metrics]
-    return chart(rows, "Average precision of each class", legend, "Average precision of each class, %.", range(0, 101, 20), 24)
+    caption = "Average precision of each class, %; in brackets the number of its images."
+    return chart(rows, "Average precision of each class", legend, caption, range(0, 101, 20), 24)
 
 
 def _losses(frame: pd.DataFrame) -> Html:
@@ -143,7 +145,8 @@ def _curves(scored: Scored, tolerance: float, metrics: list[str]) -> Html:
             at = np.flatnonzero(positive)
             at = at[np.unique(np.linspace(0, len(at) - 1, min(len(at), 60)).round().astype(int))]
             recall, precision = np.cumsum(right)[at] / positive.sum(), np.cumsum(right)[at] / (at + 1)
-            points = " ".join(f"{SIDE * x:.1f},{SIDE * (1 - y):.1f}" for x, y in zip(recall, precision, strict=True))
+            line = [(0, precision[0]), *zip(recall, precision, strict=True)]
+            points = " ".join(f"{SIDE * x:.1f},{SIDE * (1 - y):.1f}" for x, y in line)
             lines.append(f'<polyline points="{points}" fill="none" stroke="{COLUMNS[metric][1]}" stroke-width="1.5"/>')
         label = f"{html.escape(name)}: precision over recall"
         frame = f'<rect width="{SIDE}" height="{SIDE}" fill="none" stroke="currentColor" stroke-opacity=".3"/>'
@@ -160,8 +163,8 @@ def _misses(scored: Scored, table_of_predictions: pd.DataFrame, dataset: Dataset
         order = ranking(scored.scores[:, k], scored.labels[:, k])
         positive = scored.labels[order, k] > 0
         right = positive if hits is None else positive & hits[order, k]
-        behind = right[::-1].cumsum()[::-1]  # right ones at this rank or after it
-        for rank in np.flatnonzero(~right & np.isfinite(scored.scores[order, k]))[:SHOWN]:
+        behind = positive[::-1].cumsum()[::-1]  # positives at this rank or after it
+        for rank in np.flatnonzero(~right & (behind > 0) & np.isfinite(scored.scores[order, k]))[:SHOWN]:
             found.append((-behind[rank], rank, k, order[rank]))
     if not found:
         return [Html("<p>There are none.</p>")]
@@ -176,7 +179,7 @@ def _misses(scored: Scored, table_of_predictions: pd.DataFrame, dataset: Dataset
         if picture := _picture(dataset, image, k, None if points is None else points[image, k]):
             cards.append((picture, f"{n}. {name}: {why}"))
     heads = [[(text, 1, "") for text in ("image", "class", "score", "rank in its class", "what is wrong")]]
-    caption = "Wrong answers that stand before the most right ones of their class."
+    caption = "Wrong answers that stand before the most positives of their class, or are positives at the wrong place."
     note = "The same with the predicted point (cross) and the true boxes (dashed). Pictures are under the terms of their authors."
     return [table(heads, rows, caption, "misses"), *([Html(f"<p>{note}</p>"), pictures.gallery(cards, 4)] if cards else [])]
 
