@@ -130,7 +130,7 @@ def test_missing_rows_rank_last_and_locations_may_be_absent(tiny, capsys):
     assert found["missing"] == 1 and "1 of 80 (image, class) rows are missing and ranked last" in err
     df[df["image"] == "000012"].to_csv(path, index=False)
     _, err = run_json(capsys, path, *data)
-    assert "those of 3 whole images, the first '000007'; to evaluate the others alone, give their list as the split" in err
+    assert "all of 3 images, the first '000007'; to evaluate the others alone, give their list as the split" in err
     df.assign(score=df["score"].mask(gone, -1e9)).to_csv(path, index=False)
     assert run_json(capsys, path, *data)[0]["classification"] == found["classification"]
     df.assign(x=np.nan, y=np.nan).to_csv(path, index=False)

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from wsl.data.dataset import Dataset, box_distance
+from wsl.data.dataset import Dataset, box_distance, count
 from wsl.errors import StudyError
 from wsl.evaluation import metrics, predictions
 
@@ -103,7 +103,7 @@ def _remarks(aligned: predictions.Aligned, dataset: Dataset) -> Iterable[str]:
     scores, points = aligned.scores, aligned.points
     if aligned.missing:
         absent = np.isneginf(scores).all(axis=1)
-        first = f", among them those of {absent.sum()} whole images, the first {dataset.images[absent.argmax()]!r}"
+        first = f", among them all of {count(int(absent.sum()), 'image')}, the first {dataset.images[absent.argmax()]!r}"
         remedy = "; to evaluate the others alone, give their list as the split (VOC) or a JSON of them (COCO)"
         whole = first + remedy if absent.any() else ""
         yield f"{aligned.missing} of {scores.size} (image, class) rows are missing and ranked last{whole}"
