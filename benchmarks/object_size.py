@@ -20,6 +20,7 @@ from wsl.data.dataset import Dataset
 from wsl.errors import StudyError
 from wsl.evaluation import metrics
 from wsl.evaluation.evaluate import Measure, Scored, from_table, measures, paired_difference
+from wsl.evaluation.more import largest_box
 from wsl.evaluation.runs import read_run
 from wsl.findings import results
 from wsl.findings.reasons import BY_SIZE, SIZES
@@ -29,11 +30,8 @@ from wsl.systems.study import code_state
 
 def sizes(dataset: Dataset) -> np.ndarray:
     """(N, K) size of each class in each image, 0..1; NaN where it has no object that counts."""
-    boxes, found = dataset.boxes, np.full(dataset.labels.shape, np.nan)
-    of_box = np.sqrt(np.prod(boxes.xyxy[:, 2:] - boxes.xyxy[:, :2], axis=1)) / dataset.sizes[boxes.image].max(axis=1)
-    counts = ~boxes.ignored
-    np.fmax.at(found, (boxes.image[counts], boxes.cls[counts]), of_box[counts])
-    return found
+    side = np.sqrt(largest_box(dataset, ignored=False)) / dataset.sizes.max(axis=1)[:, None]
+    return np.where(dataset.labels > 0, side, np.nan)
 
 
 def parts(size: np.ndarray, edges: np.ndarray | None = None) -> np.ndarray:

@@ -1,5 +1,7 @@
 """Differences by size of the objects (D28): sizes, parts and what is counted in each."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
@@ -15,6 +17,8 @@ def test_the_size_is_that_of_the_largest_box_that_counts():
     labels = np.array([[1, -1], [-1, 1]], np.int8)
     data = Dataset("d", ("a", "b"), ("i", "j"), (), np.array([[200, 100], [100, 100]]), labels, boxes)
     assert np.array_equal(object_size.sizes(data), [[0.1, np.nan], [np.nan, 0.5]], equal_nan=True)
+    of_voc = replace(data, boxes=replace(boxes, pose=("", "Left", "", "")))  # its corners belong to the boxes
+    assert np.allclose(object_size.sizes(of_voc), [[np.sqrt(41 * 11) / 200, np.nan], [np.nan, 0.51]], equal_nan=True)
 
 
 def test_parts_by_edges_and_in_thirds_of_each_class():
