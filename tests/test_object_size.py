@@ -7,7 +7,7 @@ import pandas as pd
 
 from benchmarks import object_size
 from wsl.data.dataset import Boxes, Dataset
-from wsl.findings.reasons import BY_SIZE
+from wsl.findings.reasons import BY_SIZE, by_size
 from wsl.pages import object_size as page
 
 
@@ -27,10 +27,12 @@ def test_parts_by_edges_and_in_thirds_of_each_class():
     assert np.array_equal(object_size.parts(size), [[0, 2], [1, -1], [2, 1], [-1, 0]])
 
 
-def test_the_verdict_is_that_of_the_whole_interval():
+def test_the_verdict_is_that_of_the_whole_interval(tmp_path):
     """What boxes add should be more among small objects in localization, less in classification."""
     ends = {BY_SIZE[0][0]: (0.5, 2.0), BY_SIZE[1][0]: (-1.0, 1.0), BY_SIZE[3][0]: (0.5, 2.0)}
     rows = [page.DECIDES | {"comparison": title, "value": low, "low": low, "high": high} for title, (low, high) in ends.items()]
     rows += [row | {"division": "another", "low": -9.0, "high": -8.0} for row in rows]
-    words = [line.rsplit(": ", 1)[1] for line in page.say_verdicts(pd.DataFrame(rows))]
+    assert by_size(tmp_path) is None
+    pd.DataFrame(rows).to_csv(tmp_path / "object_size.csv", index=False)
+    words = [line.rsplit(": ", 1)[1] for line in page.say_verdicts(by_size(tmp_path))]
     assert words == ["confirmed", "open", "refuted"]
