@@ -19,9 +19,8 @@ import pandas as pd
 from wsl.data.dataset import Dataset
 from wsl.errors import StudyError
 from wsl.evaluation import metrics
-from wsl.evaluation.evaluate import Measure, Scored, from_table, measures, paired_difference
+from wsl.evaluation.evaluate import Measure, Scored, measures, paired_difference
 from wsl.evaluation.more import largest_box
-from wsl.evaluation.runs import read_run
 from wsl.findings import results
 from wsl.findings.reasons import BY_SIZE, SIZES
 from wsl.profile import load_profile
@@ -52,10 +51,8 @@ def measured(scored: dict[int, Scored], part: np.ndarray, which: int) -> dict[st
 
 def rows(column: results.Column, division: str, part: np.ndarray) -> list[dict]:
     """The differences in each part, and the small less the large, in points."""
-    scored = {
-        system: {run.seed: from_table(read_run(run.folder)[0], source=str(run.folder)) for run in column.runs(system)}
-        for system in {system for _, a, b, *_ in BY_SIZE for system in (a, b)}
-    }
+    systems = {system for _, *pair, _, _ in BY_SIZE for system in pair}
+    scored = {system: results.scored(column.runs(system)) for system in systems}
     by_part = [{system: measured(seeds, part, which) for system, seeds in scored.items()} for which in range(3)]
     found = []
     for title, a, b, metric, _ in BY_SIZE:
