@@ -7,6 +7,7 @@ import pandas as pd
 
 from benchmarks import object_size
 from wsl.data.dataset import Boxes, Dataset
+from wsl.evaluation.evaluate import Scored
 from wsl.findings.reasons import BY_SIZE, by_size
 from wsl.pages import object_size as page
 
@@ -25,6 +26,14 @@ def test_parts_by_edges_and_in_thirds_of_each_class():
     size = np.array([[0.1, 0.9], [0.2, np.nan], [0.3, 0.8], [np.nan, 0.7]])
     assert np.array_equal(object_size.parts(size, np.array([0.15, 0.5])), [[0, 2], [1, -1], [1, 2], [-1, 2]])
     assert np.array_equal(object_size.parts(size), [[0, 2], [1, -1], [2, 1], [-1, 0]])
+
+
+def test_each_part_counts_its_own_objects_against_all_other_images():
+    """Two objects, of which the small one is ranked below the image without the class, the large one above it."""
+    scored = {0: Scored(("a",), ("i", "j", "k"), np.array([[0.1], [0.9], [0.5]]), np.array([[1], [1], [-1]], np.int8), None)}
+    part = np.array([[0], [2], [-1]])
+    small, middle, large = (object_size.measured(scored, part, which)["classification"].value for which in range(3))
+    assert (small, large) == (0.5, 1.0) and np.isnan(middle)
 
 
 def test_the_verdict_is_that_of_the_whole_interval(tmp_path):
