@@ -136,8 +136,9 @@ def _answer(judged: list[Judged]) -> str:
     for layout, e in found.get("C8", {}).items():
         other = found.get("C9", {}).get(layout)
         but = ", though boxes do better" if other and other.high < 0 else ""
-        text = f"On {layout.upper()} {words[e.outcome]}{but}: {signed(e.value)} points of localization mAP against the image "
-        parts.append(text + "center" + (f", {signed(other.value)} against R-CNN*." if other else "."))
+        beside = f", {signed(other.value)} against R-CNN*" if other else ""
+        points = f"{signed(e.value)} points of localization mAP against the image center{beside}"
+        parts.append(f"On {layout.upper()} {words[e.outcome]}{but}: {points}.")
     return f"Is localization for free? {' '.join(parts)} " if parts else ""
 
 
