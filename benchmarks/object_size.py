@@ -19,8 +19,8 @@ import pandas as pd
 from wsl.data.dataset import Dataset
 from wsl.errors import StudyError
 from wsl.evaluation import metrics
-from wsl.evaluation.evaluate import Measure, Scored, from_table, measures, paired_difference
-from wsl.evaluation.runs import read_run
+from wsl.evaluation.evaluate import Measure, Scored, measures, paired_difference
+from wsl.evaluation.more import largest_box
 from wsl.findings import results
 from wsl.findings.reasons import BY_SIZE, SIZES
 from wsl.profile import load_profile
@@ -29,11 +29,8 @@ from wsl.systems.study import code_state
 
 def sizes(dataset: Dataset) -> np.ndarray:
     """(N, K) size of each class in each image, 0..1; NaN where it has no object that counts."""
-    boxes, found = dataset.boxes, np.full(dataset.labels.shape, np.nan)
-    of_box = np.sqrt(np.prod(boxes.xyxy[:, 2:] - boxes.xyxy[:, :2], axis=1)) / dataset.sizes[boxes.image].max(axis=1)
-    counts = ~boxes.ignored
-    np.fmax.at(found, (boxes.image[counts], boxes.cls[counts]), of_box[counts])
-    return found
+    side = np.sqrt(largest_box(dataset, ignored=False)) / dataset.sizes.max(axis=1)[:, None]
+    return np.where(dataset.labels > 0, side, np.nan)
 
 
 def parts(size: np.ndarray, edges: np.ndarray | None = None) -> np.ndarray:
@@ -54,10 +51,8 @@ def measured(scored: dict[int, Scored], part: np.ndarray, which: int) -> dict[st
 
 def rows(column: results.Column, division: str, part: np.ndarray) -> list[dict]:
     """The differences in each part, and the small less the large, in points."""
-    scored = {
-        system: {run.seed: from_table(read_run(run.folder)[0], source=str(run.folder)) for run in column.runs(system)}
-        for system in {system for _, a, b, *_ in BY_SIZE for system in (a, b)}
-    }
+    systems = {system for _, *pair, _, _ in BY_SIZE for system in pair}
+    scored = {system: results.scored(column.runs(system)) for system in systems}
     by_part = [{system: measured(seeds, part, which) for system, seeds in scored.items()} for which in range(3)]
     found = []
     for title, a, b, metric, _ in BY_SIZE:

@@ -17,7 +17,7 @@ from wsl.data import voc
 from wsl.data.voc import CLASSES
 from wsl.errors import StudyError
 from wsl.evaluation import predictions, views
-from wsl.evaluation.evaluate import RESAMPLES
+from wsl.evaluation.evaluate import METRICS, RESAMPLES
 from wsl.evaluation.runs import find_runs, read_manifest, read_run, write_run
 from wsl.findings import reasons
 from wsl.findings import results as report
@@ -60,7 +60,8 @@ def test_ablations_compare_the_seeds_in_common(root):
     assert ablations.image_curve(columns(root, "whole-only")[0]).empty
     svg = figures.as_html(figures.image_curve({"sample": curve}), "alt")
     assert "training images used" in svg
-    assert "J − K" in ablations.trunk_table([(root / "results", "voc-sample")])
+    shown = ablations.trunk_table([(root / "results", "voc-sample")])
+    assert all(f">{100 * getattr(column.load('weak_sup'), metric).value:.1f}</a>" in shown for metric in METRICS)
     assert ablations.trunk_table([(root, "nothing")]) is None
 
 
@@ -91,8 +92,8 @@ def test_claims_by_trunk(root):
     assert scoreboard.verdicts_by_trunk(root / "results", profiles) is None
     shutil.copytree(root / "results" / "voc-sample" / "trunk", root / "results" / "voc-sample" / "other")
     html = scoreboard.verdicts_by_trunk(root / "results", profiles)
-    assert html.index(">other<") < html.index(">trunk<") and html.count("reproduced") >= 2
-    assert "#c1" in html and "#c4" not in html  # nobody was trained at one scale
+    assert html.index(">other<") < html.index(">trunk<") and html.count(">✓</span>") >= 2
+    assert "J − H in classification mAP" in html and "#c1" in html and "#c4" not in html  # nobody was trained at one scale
 
 
 def test_reasons_follow_the_runs(tmp_path):

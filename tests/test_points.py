@@ -171,7 +171,7 @@ def test_maps_that_leave_a_doubt_are_refused(voc_root, tmp_path, capsys):
         ("three.npy", r"has the shape \(3, 20, 2, 2\); VOC2007 val has 4"),
         ("other.npz", "'unknown' is no image"),
         ("none.npy", "no such file"),
-        ("text.npy", "cannot be read as arrays"),
+        ("text.npy", r"cannot be read as arrays \(neither numbers of NumPy nor safe to read"),
         ("objects.npy", "holds Python objects, which may hold programs"),
         ("empty", "holds no .npy"),
     ):

@@ -161,7 +161,7 @@ def from_table(
         )
 
     def laid_out(name: str, dtype) -> np.ndarray:
-        out = np.empty((len(images), len(classes)), dtype)
+        out = np.empty(shape, dtype)
         out[row, col] = df[name].to_numpy(dtype)
         return out
 

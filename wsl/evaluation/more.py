@@ -81,13 +81,18 @@ def _names(question: str) -> list[str]:
 
 def _objects(dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
     """(N, K) share of the image that the largest box of the class covers, and (N, K) number of its boxes."""
-    b = dataset.boxes
-    inclusive = 0 if any(pose == "" for pose in b.pose[:1]) else 1  # VOC's corners are the last pixels inside
-    area = (b.xyxy[:, 2:] - b.xyxy[:, :2] + inclusive).prod(axis=1) / dataset.sizes[b.image].prod(axis=1)
-    share, number = np.zeros(dataset.labels.shape), np.zeros(dataset.labels.shape, np.int64)
-    np.maximum.at(share, (b.image, b.cls), area)
-    np.add.at(number, (b.image, b.cls), 1)
-    return share, number
+    number = np.zeros(dataset.labels.shape, np.int64)
+    np.add.at(number, (dataset.boxes.image, dataset.boxes.cls), 1)
+    return largest_box(dataset) / dataset.sizes.prod(axis=1)[:, None], number
+
+
+def largest_box(dataset: Dataset, ignored: bool = True) -> np.ndarray:
+    """(N, K) area of the largest box of the class, square pixels; 0 without one. ignored: difficult objects and crowds, too."""
+    b, area = dataset.boxes, np.zeros(dataset.labels.shape)
+    inclusive = any(b.pose)  # VOC's corners are the last pixels inside; COCO, whose corners are not, knows no pose
+    kept = ~b.ignored | ignored
+    np.maximum.at(area, (b.image[kept], b.cls[kept]), (b.xyxy[kept, 2:] - b.xyxy[kept, :2] + inclusive).prod(axis=1))
+    return area
 
 
 def _shares(hit, asked, groups, names, n_bootstrap, seed) -> tuple[pd.DataFrame, np.ndarray]:

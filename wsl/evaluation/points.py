@@ -185,9 +185,11 @@ def _load(file: Path):
     except (StudyError, MemoryError):
         raise
     except Exception as error:  # of the file, of the packing, of numpy's head, which is read as Python's source is
-        reason = "neither numbers of NumPy nor safe to read: Python objects may hold programs" if "ickle" in str(error) else error
-        if "Python objects" in str(error):
-            reason = "it holds Python objects, which may hold programs; give it a dtype of numbers"
+        known = {  # a word of numpy's -> what it comes from
+            "Python objects": "it holds Python objects, which may hold programs; give it a dtype of numbers",
+            "pickle": "neither numbers of NumPy nor safe to read: Python objects may hold programs",
+        }
+        reason = next((words for word, words in known.items() if word in str(error)), error)
         raise StudyError(f"{file}: cannot be read as arrays ({reason}); save it with numpy.save or numpy.savez") from None
 
 

@@ -370,8 +370,8 @@ def compact(df: pd.DataFrame, alternatives: bool = False) -> pd.DataFrame:
     """One of our own tables in a third of its space, with the same answers: for recorded runs that are shown as means only.
 
     The scores of a class are moved to multiples of 1/512, as little as keeps their order, equal ones included: every average
-    precision stays what it is. Points of absent classes, which nothing asks for, become (0, 0); without `alternatives` these
-    columns are left out.
+    precision stays what it is. Points of absent classes, which nothing asks for, become (0, 0). alternatives: keep the columns
+    of `ALTERNATIVES`, treated alike; they are left out otherwise.
     """
     df = df.copy() if alternatives else df.drop(columns=list(ALTERNATIVES), errors="ignore")
     classes = df.groupby("class").indices.values()

@@ -1,9 +1,11 @@
-"""Where a claim does not hold: what more training images would change, and which differences the test images resolve."""
+"""Where a claim does not hold: what more training images would change, which differences the test images resolve, and whether
+the size of objects explains what boxes add."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -183,6 +185,13 @@ def meetings(a: Curve, b: Curve, within: float = 1.25) -> list[tuple[int, int, E
     apart = np.abs(np.log(a.positives[:, None] / b.positives))
     near = [(i, int(row.argmin())) for i, row in enumerate(apart) if row.min() <= np.log(within)]
     return [(i, j, less(a.points()[i], b.points()[j])) for i, j in near]
+
+
+def by_size(root: str | Path) -> pd.DataFrame | None:
+    """What `benchmarks/object_size.py` wrote below `root` (D28), or None: columns profile, division (of the sizes), comparison
+    (a title of `BY_SIZE`), part (of `SIZES`), positives (pairs of an image and a class) and, in points, value, low, high."""
+    path = Path(root) / "object_size.csv"
+    return pd.read_csv(path) if path.is_file() else None
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import functools
 import hashlib
 import inspect
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import NormalDist
@@ -23,7 +24,7 @@ from wsl import cache
 from wsl.errors import StudyError
 from wsl.evaluation import metrics
 from wsl.evaluation.detection import REPORTED
-from wsl.evaluation.evaluate import Difference, Measure, from_table, measures, paired_difference
+from wsl.evaluation.evaluate import Difference, Measure, Scored, from_table, measures, paired_difference
 from wsl.evaluation.metrics import Resamples
 from wsl.evaluation.runs import GENERATED, Run, find_runs, read_run, run_folder
 
@@ -168,9 +169,14 @@ def _check_data(runs: tuple[Run, ...]) -> None:
 
 @functools.cache
 def _result(runs: tuple[Run, ...]) -> Result:
-    scored = {run.seed: from_table(read_run(run.folder)[0], source=str(run.folder)) for run in runs}
-    n_images = len(scored[runs[0].seed].images)
-    return Result(runs, runs[0].source, runs[0].title, n_images, *measures(scored, bootstrap=kept_bootstrap))
+    tables = scored(runs)
+    n_images = len(tables[runs[0].seed].images)
+    return Result(runs, runs[0].source, runs[0].title, n_images, *measures(tables, bootstrap=kept_bootstrap))
+
+
+def scored(runs: Iterable[Run], ranking: str = "score", mapping: str = "stretch") -> dict[int, Scored]:
+    """Each seed's table of a system, laid out; `ranking` and `mapping` as in `wsl.evaluation.evaluate.from_table`."""
+    return {run.seed: from_table(read_run(run.folder)[0], ranking, mapping, source=str(run.folder)) for run in runs}
 
 
 def kept_bootstrap(

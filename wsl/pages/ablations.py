@@ -107,23 +107,13 @@ def image_curve(column: Column) -> pd.DataFrame:
 
 
 def trunk_table(sources) -> Html | None:
-    """Weak supervision, full images and center prediction on every trunk that was run, for each (root, profile)."""
-    found = [(root, profile, trunk) for root, profile in sources for trunk in trunks(root, profile)]
-    if not found:
-        return None
-    texts = ("J, classification", "J − H", "J, localization", "J − K")
-    rows = []
-    for root, profile, trunk in found:
-        column = Column(root, profile, trunk)
-        weak, source = column.load(REFERENCE), column.source
-        classification, location = (tables.cell(weak, metric, small=False) for metric in ("classification", "location"))
-        cells = [
-            replace(classification, source=source),
-            tables.difference_cell(column.load_pair(REFERENCE, "full_images"), "classification", source),
-            replace(location, source=source),
-            tables.difference_cell(column.load_pair(REFERENCE, "center"), "location", source),
-        ]
-        rows.append((f"{html.escape(column.title)}<br><small>{html.escape(trunk)}</small>", cells))
-    heads = [[("data, trunk", 1, ""), *((text, 1, "") for text in texts)]]
-    caption = "The main comparisons on every trunk that was run: mAP in %, differences in points."
-    return tables.table(heads, rows, caption, "trunks")
+    """mAP of weak supervision on every trunk that was run, for each (root, profile)."""
+    columns = [Column(root, profile, trunk) for root, profile in sources for trunk in trunks(root, profile)]
+    rows = [
+        (f"{html.escape(column.title)}<br><small>{tables.trunk(column.trunk)}</small>",
+         [tables.cell(column.load(REFERENCE), metric) for metric in METRICS])
+        for column in columns
+    ]  # fmt: skip
+    heads = [[("data, trunk", 1, ""), *((what, 1, "") for what in METRICS.values())]]
+    caption = "J. weak supervision on every trunk that was run: mAP, %, with its 95% interval over test images."
+    return tables.table(heads, rows, caption, "trunks") if rows else None

@@ -20,7 +20,8 @@ def chart(columns: dict[str, Column]) -> Html | None:
     shown = []
     for layout, column in columns.items():
         for curve, printed in _with_paper(column, layout):
-            panels[curve.title].append((column.title, curve, paper.TRAINING[layout], printed))
+            line = curve.line(curve.images[0]), curve.line(paper.TRAINING[layout])
+            panels[curve.title].append((column.title.split()[0], curve.positives, curve.points(), line, printed))
             shown.append(column)
     panels = {title: several for title, several in panels.items() if several}
     if not panels:

@@ -12,11 +12,10 @@ import pandas as pd
 from wsl.data.dataset import Dataset, count
 from wsl.data.images import read_image
 from wsl.errors import StudyError
-from wsl.evaluation.evaluate import MEAN, METRICS, TOLERANCE, Scored, from_table, measures
+from wsl.evaluation.evaluate import MEAN, METRICS, TOLERANCE, Scored, measures
 from wsl.evaluation.metrics import ranking
 from wsl.evaluation.predictions import align
-from wsl.evaluation.runs import read_run
-from wsl.findings import paper
+from wsl.findings import paper, results
 from wsl.findings.results import METHODS, kept_bootstrap, runs_on
 from wsl.pages import pictures
 from wsl.pages.compare import write
@@ -75,7 +74,7 @@ def _recorded(dataset: Dataset, settings: Settings, root: Path) -> list[tuple[st
     for (system, trunk), runs in runs_on(root, dataset.digest()).items():
         if "@" in system:
             continue
-        seeds = {run.seed: from_table(read_run(run.folder)[0], source=str(run.folder)) for run in runs}
+        seeds = results.scored(runs)
         found = measures(seeds, settings.tolerance, settings.rule, settings.resamples, settings.seed, kept_bootstrap)
         cells = [Cell(_percent(*(getattr(one, end) for end in ("value", "low", "high"))) if one else "–") for one in found]
         label = f"{html.escape(METHODS.get(system, system))} <small>({html.escape(trunk)}, {count(len(runs), 'seed')})</small>"

@@ -220,24 +220,23 @@ def image_curve(curves):
 def difference_curves(panels):
     """Differences in mAP, points, against positives a class, a panel for each comparison.
 
-    `panels`: dict title -> list of (data, named by its first word, `wsl.findings.reasons.Curve`, the paper's number of training
-    images, its difference).
-    The line through the points goes on, dashed, to the paper's number, where its interval and the paper's value (a diamond) are.
+    `panels`: dict title -> list of (name, positives (P,), points (P `wsl.findings.reasons.Estimate`), line (its first and last
+    `wsl.findings.reasons.Line`), the paper's value). The line is dashed; at its end, the paper's number of training images, are
+    its interval and the paper's value (a diamond).
     """
     figures = []
     for title, several in panels.items():
         figure, axis = _panel(4.2, 2.9)
         axis.axhline(0, color=_INK, linewidth=0.6)
-        for (data, curve, images, printed), colour, marker in zip(several, (WEAK_SUP, FULL_IMAGES), "os", strict=False):
-            points = curve.points()
-            reach = [one.reach for one in points]
+        for (name, positives, points, (first, last), printed), colour, marker in zip(
+            several, (WEAK_SUP, FULL_IMAGES), "os", strict=False
+        ):
             style = dict(color=colour, marker=marker, markersize=4, elinewidth=0.8)
-            axis.errorbar(curve.positives, [one.value for one in points], reach, label=data.split()[0], **style)
-            line, first = curve.line(images), curve.line(curve.images[0])
-            ends = [first.positives, line.positives], [first.at.value, line.at.value]
+            axis.errorbar(positives, [one.value for one in points], [one.reach for one in points], label=name, **style)
+            ends = [first.positives, last.positives], [first.at.value, last.at.value]
             axis.plot(*ends, color=colour, linewidth=0.8, linestyle="--")
-            axis.errorbar(*(end[1:] for end in ends), line.at.reach, color=colour, elinewidth=0.8)
-            axis.plot(line.positives, printed, color=_INK, marker="D", markersize=5, linestyle="", markerfacecolor=colour)
+            axis.errorbar(last.positives, last.at.value, last.at.reach, color=colour, elinewidth=0.8)
+            axis.plot(last.positives, printed, color=_INK, marker="D", markersize=5, linestyle="", markerfacecolor=colour)
         axis.plot([], [], color=_INK, marker="D", markersize=5, linestyle="", markerfacecolor="none", label="the paper")
         axis.set(xscale="log", xlabel="training images of a class", ylabel="difference, points", title=title)
         axis.set_xticks(ticks := [3, 10, 30, 100, 300, 1000, 3000], [f"{n:,}" for n in ticks])

@@ -1,8 +1,6 @@
-"""Whether the size of objects explains what boxes add: table and verdicts of D28, from what `benchmarks/object_size.py` wrote."""
+"""Whether the size of objects explains what boxes add: table and verdicts of D28, from `wsl.findings.reasons.by_size`."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import pandas as pd
 
@@ -13,11 +11,6 @@ from wsl.pages.show import Html, interval, signed
 from wsl.pages.tables import Cell
 
 DECIDES = {"profile": "coco-sample", "division": "thirds of all", "part": SIZES[-1]}
-
-
-def read(path: str | Path) -> pd.DataFrame | None:
-    """A row for each profile, division of the sizes, comparison and part; differences in points. None where there is no file."""
-    return pd.read_csv(path) if Path(path).is_file() else None
 
 
 def say_verdicts(found: pd.DataFrame) -> list[str]:

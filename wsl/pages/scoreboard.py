@@ -56,22 +56,27 @@ def scoreboard(judged: list[Judged]) -> Html:
     return tables.table(heads, rows, caption, "scoreboard")
 
 
-def badge(verdict: str) -> str:
+def badge(verdict: str, words: bool = True) -> str:
+    """The verdict with its sign; without `words` the sign alone."""
     css, sign = BADGES[verdict]
-    return f'<span class="verdict verdict-{css}">{sign} {verdict}</span>'
+    return f'<span class="verdict verdict-{css}">{f"{sign} {verdict}" if words else sign}</span>'
 
 
 def say(evidence: Evidence) -> str:
-    """ "+4.1 (2.9 to 5.3), 3 seeds: 3.8 to 4.4", plain text."""
-    unit = {"points": "", "%": "%"}.get(evidence.unit, f" {evidence.unit}")
-    text = f"{number(evidence.value, sign=evidence.unit != '%')}{unit} ({interval(evidence.low, evidence.high)})"
+    """ "+4.1 (2.9 to 5.3); 3 seeds: 3.8 to 4.4", plain text."""
+    text = f"{_value(evidence)} ({interval(evidence.low, evidence.high)})"
     if evidence.seeds:
         text += f"; {forest.seeds(dict(enumerate(evidence.seeds)))}"
     return text
 
 
+def _value(evidence: Evidence) -> str:
+    unit = {"points": "", "%": "%"}.get(evidence.unit, f" {evidence.unit}")
+    return f"{number(evidence.value, sign=evidence.unit != '%')}{unit}"
+
+
 def _whole(evidence: Evidence) -> str:
-    """The same with a value and its interval on one line."""
+    """`say` with a value and its interval on one line, HTML."""
     value, *seeds = say(evidence).split("; ")
     return "; ".join([f'<span class="whole">{value}</span>', *seeds])
 
@@ -131,8 +136,9 @@ def _answer(judged: list[Judged]) -> str:
     for layout, e in found.get("C8", {}).items():
         other = found.get("C9", {}).get(layout)
         but = ", though boxes do better" if other and other.high < 0 else ""
-        text = f"On {layout.upper()} {words[e.outcome]}{but}: {signed(e.value)} points of localization mAP against the image "
-        parts.append(text + "center" + (f", {signed(other.value)} against R-CNN*." if other else "."))
+        beside = f", {signed(other.value)} against R-CNN*" if other else ""
+        points = f"{signed(e.value)} points of localization mAP against the image center{beside}"
+        parts.append(f"On {layout.upper()} {words[e.outcome]}{but}: {points}.")
     return f"Is localization for free? {' '.join(parts)} " if parts else ""
 
 
@@ -258,22 +264,28 @@ def verdicts_by_trunk(root, profiles: dict[str, str]) -> Html | None:
     judged = [claims.judge_all(own) for own in columns]
     rows = []
     for several in zip(*judged, strict=True):
-        if sum(any(e.decides for e in one.real) for one in several) > 1:
+        found = [[e for e in one.real if e.decides] for one in several]
+        if sum(map(bool, found)) > 1:
             claim = several[0].claim
             name = f'{claim.id} <a href="index.html#{claim.id.lower()}">{html.escape(claim.short)}</a>'
-            rows.append((name, [_verdict_cell(one) for one in several]))
-    heads = [[("claim", 1, ""), *((html.escape(trunk), 1, "") for trunk in trunks)]]
-    caption = "Verdicts by trunk, by the rules of the first page; those of EfficientNet-Lite0 count. Below each, what decides it."
+            labels = dict.fromkeys(html.escape(e.label) for own in found for e in own)
+            cells = [_verdict_cell(one, own) for one, own in zip(several, found, strict=True)]
+            rows.append((f"{name}<br><small>{'; '.join(labels)}</small>", cells))
+    heads = [[("claim", 1, ""), *((tables.trunk(trunk), 1, "") for trunk in trunks)]]
+    caption = (
+        "Verdicts by trunk, by the rules of the first page: ✓ reproduced, ✗ not reproduced, ? undecided. Those of "
+        "EfficientNet-Lite0 count. Below each, what decides it, with its 95% interval; points, where no unit is given."
+    )
     return tables.table(heads, rows, caption, "claims-by-trunk") if rows else None
 
 
-def _verdict_cell(one: Judged) -> Cell:
-    found = [e for e in one.real if e.decides]
+def _verdict_cell(one: Judged, found: list[Evidence]) -> Cell:
     if not found:
         return Cell("–", "", "not run on this trunk")
-    lines = [f'{e.layout.upper()} <a href="{tables.href(e.run)}">{_whole(e)}</a>' for e in found]
-    text = f"{badge(one.verdict)}<br><small>{'<br>'.join(lines)}</small>"
-    return Cell(text, found[0].run.source, html.escape(one.why), left=True)
+    values = [(f'{e.layout.upper()} <a href="{tables.href(e.run)}">{_value(e)}</a>', interval(e.low, e.high)) for e in found]
+    lines = "<br>".join(f'<span class="whole">{line}</span>' for value in values for line in value)
+    text = f"{badge(one.verdict, words=False)}<br><small>{lines}</small>"
+    return Cell(text, found[0].run.source, "; ".join(filter(None, (one.verdict, one.why))), left=True)
 
 
 def effort_table(recorded: list[Run], here: list[Run]) -> Html:

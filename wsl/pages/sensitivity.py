@@ -18,11 +18,11 @@ from wsl.evaluation.evaluate import (
     TOLERANCE,
     Scored,
     check_same_truth,
-    from_table,
     measures,
     paired_difference,
 )
-from wsl.evaluation.runs import Run, read_run
+from wsl.evaluation.runs import Run
+from wsl.findings import results
 from wsl.findings.results import METHODS, Column
 from wsl.pages import tables
 from wsl.pages.show import NOT_ATTEMPTED, Html, number, signed
@@ -46,7 +46,7 @@ SHOWN = {
 @cache
 def scored(runs: tuple[Run, ...], ranking: str = "score", mapping: str = "stretch") -> dict[int, Scored]:
     """Each seed's table, laid out; StudyError if they differ in images, classes or labels."""
-    several = {r.seed: from_table(read_run(r.folder)[0], ranking, mapping, source=str(r.folder)) for r in runs}
+    several = results.scored(runs, ranking, mapping)
     check_same_truth(several.values())
     return several
 

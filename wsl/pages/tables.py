@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from wsl.evaluation.evaluate import METRICS, Difference, Measure
+from wsl.evaluation.evaluate import METRICS, Measure
 from wsl.evaluation.runs import GENERATED, REAL, Run
 from wsl.findings import paper, reasons
 from wsl.findings.reasons import Estimate
@@ -34,6 +34,7 @@ LETTERS = {
     **{classification or location: letter for letter, (classification, location) in TABLE2_SYSTEMS.items()},
     "object_patches": "B", "weak_sup@train_s1": "J trained at s = 1", "weak_sup@test_s1": "J tested at s = 1",
 }  # fmt: skip
+TRUNKS = {**{f"efficientnet_lite{n}": f"Lite{n}" for n in range(3)}, "squeezenet1_1": "SqueezeNet"}  # short, for heads of columns
 
 
 # ---------------------------------------------------------------- links and headings
@@ -74,6 +75,11 @@ def links(columns: list[Column]) -> str:
 def heading(column: Column) -> str:
     """The head of a column: what its data are called, no more; `tested_on` says the rest below the table's caption."""
     return html.escape(column.title)
+
+
+def trunk(name: str) -> str:
+    """What a trunk is called in a table: short if it is known."""
+    return TRUNKS.get(name, html.escape(name))
 
 
 def with_runs(columns: list[Column]) -> list[Column]:
@@ -312,14 +318,6 @@ def drop_table(columns: list[Column], count: int) -> Html:
     return table(heads, rows, caption, "drops")
 
 
-def difference_cell(pair: tuple[Result, Result] | None, metric: str, source: str) -> Cell:
-    """a minus b in points with its paired interval below."""
-    if pair is None or None in (getattr(pair[0], metric), getattr(pair[1], metric)):
-        return Cell("·", source, NOT_ATTEMPTED)
-    d = difference(*pair, metric)
-    return points_cell(d, pair[0].run, source, f"paired 95% interval, seeds {', '.join(map(str, d.seeds))}")
-
-
-def points_cell(d: Difference | Estimate, run: Run, source: str, title: str) -> Cell:
+def points_cell(d: Estimate | pd.Series, run: Run, source: str, title: str) -> Cell:
     """A difference in points, linked to a run, with its interval below."""
     return Cell(f'<a href="{href(run)}">{signed(d.value)}</a><br><small>{interval(d.low, d.high)}</small>', source, title)

@@ -372,8 +372,8 @@ def _write_json(path: Path, value: object) -> None:
 def record_run(folder: Path, results: Path) -> Path:
     """Copy what the book reads of a run (no head, no picture) into the recorded results.
 
-    J on the trunk of the profiles keeps other rankings and points, for wsl/pages/sensitivity.py, and its seed 0, which pages
-    show picture by picture, all as it is; the others are what `predictions.compact` makes of them.
+    Seed 0 of J on the default trunk, which pages show picture by picture, is kept as it is. All others are what
+    `predictions.compact` makes of them; J on the default trunk with its `ALTERNATIVES`, for wsl/pages/sensitivity.py.
     """
     df, about = read_run(folder)
     about.pop("predictions_sha256", None)  # of the run's own file; the recorded one gets its own
