@@ -173,7 +173,8 @@ def _misses(scored: Scored, table_of_predictions: pd.DataFrame, dataset: Dataset
         name = html.escape(scored.classes[k])
         there = scored.labels[image, k] > 0
         why = f"{scored.distance[image, k]:.0f} pixels from the object" if there else "the class is not there"
-        cells = [Cell(name, left=True), Cell(f"{scored.scores[image, k]:.3g}".replace("-", "−")), Cell(str(rank + 1)), Cell(why, left=True)]
+        score = f"{scored.scores[image, k]:.3g}".replace("-", "−")
+        cells = [Cell(name, left=True), Cell(score), Cell(str(rank + 1)), Cell(why, left=True)]
         rows.append((f"{n}. {html.escape(scored.images[image])}", cells))
         if picture := _picture(dataset, image, k, None if points is None else points[image, k]):
             cards.append((picture, f"{n}. {name}: {why}"))
