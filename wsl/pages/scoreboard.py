@@ -185,7 +185,7 @@ def basis(columns: claims.Columns) -> Html:
         lines.append((html.escape(result.title), f"{train}{result.n_images:,} test photographs; {seeds}{origin}"))
         trunks.add(result.run.trunk)
     if trunks:
-        network = html.escape(" and ".join(sorted(trunks)))
+        network = " and ".join(tables.trunk(trunk).replace("Lite", "EfficientNet-Lite") for trunk in sorted(trunks))
         lines.append(("network", f"{network}, pre-trained on ImageNet and frozen; only a head of two layers is trained"))
     lines.append(("missing", "VOC 2012 and COCO 2014 themselves, the printed cells of Table 3, the weights of AlexNet"))
     return Html('<dl class="wsl-basis">' + "".join(f"<dt>{name}</dt><dd>{text}</dd>" for name, text in lines) + "</dl>")
