@@ -8,8 +8,8 @@ import pandas as pd
 from benchmarks import object_size
 from wsl.data.dataset import Boxes, Dataset
 from wsl.evaluation.evaluate import Scored
-from wsl.findings.reasons import BY_SIZE, by_size
-from wsl.pages import object_size as page
+from wsl.findings.reasons import BY_SIZE, DECIDES, by_size, verdicts_by_size
+from wsl.pages.object_size import say_verdicts
 
 
 def test_the_size_is_that_of_the_largest_box_that_counts():
@@ -39,9 +39,10 @@ def test_each_part_counts_its_own_objects_against_all_other_images():
 def test_the_verdict_is_that_of_the_whole_interval(tmp_path):
     """What boxes add should be more among small objects in localization, less in classification."""
     ends = {BY_SIZE[0][0]: (0.5, 2.0), BY_SIZE[1][0]: (-1.0, 1.0), BY_SIZE[3][0]: (0.5, 2.0)}
-    rows = [page.DECIDES | {"comparison": title, "value": low, "low": low, "high": high} for title, (low, high) in ends.items()]
+    rows = [DECIDES | {"comparison": title, "value": low, "low": low, "high": high} for title, (low, high) in ends.items()]
     rows += [row | {"division": "another", "low": -9.0, "high": -8.0} for row in rows]
     assert by_size(tmp_path) is None
     pd.DataFrame(rows).to_csv(tmp_path / "object_size.csv", index=False)
-    words = [line.rsplit(": ", 1)[1] for line in page.say_verdicts(by_size(tmp_path))]
-    assert words == ["confirmed", "open", "refuted"]
+    found = by_size(tmp_path)
+    assert [verdict for *_, verdict in verdicts_by_size(found)] == ["confirmed", "open", "refuted"]
+    assert say_verdicts(found)[1] == "L − J, localization, small objects less large ones: −1.0 (−1.0 to 1.0): open"

@@ -86,7 +86,7 @@ def test_extent(root):
         extent_page.table(both)
 
 
-def test_claims_by_trunk(root):
+def test_verdicts_by_trunk(root):
     make_run(root / "results", "voc-sample", "full_images", quality=0.3, points=False)
     profiles = {"voc": "voc-sample", "coco": "coco-sample"}
     assert scoreboard.verdicts_by_trunk(root / "results", profiles) is None

@@ -31,6 +31,7 @@ BY_SIZE = (
     ("L − J, classification", "rcnn", "weak_sup", "classification", -1),
 )
 SIZES = ("small", "middle", "large", "small less large")
+DECIDES = {"profile": "coco-sample", "division": "thirds of all", "part": SIZES[-1]}  # the row that the rule of D28 asks
 # Claim -> (the best explanation that the data allow why it may be open, what would refute the explanation)
 EXPLANATIONS = {
     "C2": (
@@ -192,6 +193,17 @@ def by_size(root: str | Path) -> pd.DataFrame | None:
     (a title of `BY_SIZE`), part (of `SIZES`), positives (pairs of an image and a class) and, in points, value, low, high."""
     path = Path(root) / "object_size.csv"
     return pd.read_csv(path) if path.is_file() else None
+
+
+def verdicts_by_size(found: pd.DataFrame) -> list[tuple[str, pd.Series, str]]:
+    """By the rule of D28: (comparison, its row that decides, "confirmed", "refuted" or "open"); found: see `by_size`."""
+    decides = found[(found[list(DECIDES)] == pd.Series(DECIDES)).all(axis=1)].set_index("comparison")
+    verdicts = []
+    for title, *_, sign in BY_SIZE:
+        if sign:
+            low, high = sorted(sign * decides.loc[title, ["low", "high"]])
+            verdicts.append((title, decides.loc[title], "confirmed" if low > 0 else "refuted" if high < 0 else "open"))
+    return verdicts
 
 
 @dataclass(frozen=True)

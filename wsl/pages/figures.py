@@ -18,6 +18,7 @@ import re
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
+from textalloc import allocate
 
 from wsl.evaluation.evaluate import METRICS
 from wsl.pages.show import Html, number
@@ -267,8 +268,6 @@ def scatter(classification, localization, named=(), extra=3):
 
     Labelled: the named classes, and the `extra` largest drops among the others, each joined to its dot by a line.
     """
-    from textalloc import allocate
-
     figure, axis = _panel(4.6, 4.4)
     both = 100 * np.stack([classification, localization])
     drop = (classification - localization).sort_values(ascending=False, kind="stable").dropna()

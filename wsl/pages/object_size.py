@@ -4,26 +4,19 @@ from __future__ import annotations
 
 import pandas as pd
 
-from wsl.findings.reasons import BY_SIZE, SIZES
+from wsl.findings.reasons import BY_SIZE, SIZES, verdicts_by_size
 from wsl.findings.results import Column
 from wsl.pages import tables
 from wsl.pages.show import Html, interval, signed
 from wsl.pages.tables import Cell
 
-DECIDES = {"profile": "coco-sample", "division": "thirds of all", "part": SIZES[-1]}
-
 
 def say_verdicts(found: pd.DataFrame) -> list[str]:
-    """What became of the explanation, by the rule of D28."""
-    lines = []
-    decides = found[(found[list(DECIDES)] == pd.Series(DECIDES)).all(axis=1)].set_index("comparison")
-    for title, *_, sign in BY_SIZE:
-        if sign:
-            value, *ends = decides.loc[title, ["value", "low", "high"]]
-            low, high = sorted(sign * end for end in ends)
-            verdict = "confirmed" if low > 0 else "refuted" if high < 0 else "open"
-            lines.append(f"{title}, small objects less large ones: {signed(value)} ({interval(*ends)}): {verdict}")
-    return lines
+    """What became of the explanation, a sentence a comparison."""
+    return [
+        f"{title}, small objects less large ones: {signed(row['value'])} ({interval(row['low'], row['high'])}): {verdict}"
+        for title, row, verdict in verdicts_by_size(found)
+    ]
 
 
 def table(found: pd.DataFrame, columns: list[Column]) -> Html:
