@@ -150,7 +150,7 @@ def evolution_curve(panels):
             ends.append((100 * table[column].iloc[-1], METRICS[column], colour))
         _end_labels(axis, ends, table["epoch"].iloc[-1], 7)
         _epochs(axis, "epoch (0 = untrained)")
-        axis.set(title=title, ylabel="mAP on held-out images, %")
+        axis.set(title=title, ylabel="mAP on test images, %")
         figures.append(figure)
     return figures
 

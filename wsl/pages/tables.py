@@ -280,7 +280,7 @@ def table1(columns: list[Column]) -> Html:
     ours = ", ".join(f"{row} {METHODS[system]}" for row, system in TABLE1_SYSTEMS.items())
     caption = (
         f"Table 1: average precision by class, %, image classification. The paper: {theirs}. Ours: {ours}, computed on "
-        f"validation images and so not comparable with the test column.{tested_on(columns)}"
+        f"test images of our own and so not comparable with the paper's columns.{tested_on(columns)}"
     )
     return table(heads, rows, caption, "table1")
 
