@@ -125,7 +125,7 @@ def test_tables_tell_sources_apart_and_link_to_runs(roots):
         heads = re.findall(r'<th [^>]*><span class="head src-(real|scenes)">(.*?)</span></th>', html)
         assert heads and not any("VOC 2012" in text or "COCO 2014" in text for _, text in heads)
     html = tables.table1(columns(roots))
-    assert "not comparable with the test column" in html and "pottedplant" in html and "81.7" not in html[:300]
+    assert "not comparable with the paper's columns" in html and "pottedplant" in html and "81.7" not in html[:300]
     rows = re.findall(r"<tr>(.*?)</tr>", html.split("<tbody>")[1], re.S)
     assert len(rows) == 21 and {row.count("<td") for row in rows} == {7 + 6}
 
