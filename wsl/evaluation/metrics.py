@@ -29,6 +29,7 @@ from wsl.errors import StudyError
 
 DEFINITIONS = ("voc2010", "voc2007", "sklearn", "coco101")
 THREADS = min(4, os.cpu_count() or 1)  # that draw resamples, each those of another class
+SMALL = 2**19  # labels: so few are done by one
 
 
 def average_precision(scores: np.ndarray, labels: np.ndarray, definition: str = "voc2010") -> float:
@@ -144,9 +145,10 @@ def bootstrap(
     classes = [Ranked.of(scores[:, k], labels[:, k], None if hits is None else hits[:, k])
                for k in range(labels.shape[1])]  # fmt: skip
 
-    with ThreadPoolExecutor(THREADS) as pool:  # NumPy computes without Python's lock
+    with ThreadPoolExecutor(THREADS) as pool:  # NumPy computes without Python's lock, but small steps wait for it
+        every = pool.map if labels.size > SMALL else map
         draws = (partial(Ranked.weighted_ap, counts=counts) for counts in resample_counts(len(labels), n, seed))
-        blocks = [list(pool.map(of_class, classes)) for of_class in draws]
+        blocks = [list(every(of_class, classes)) for of_class in draws]
     both = np.concatenate([np.array(block) for block in blocks], axis=2)  # (K, 2, B)
     return Resamples(both[:, 0].T, None if hits is None else both[:, 1].T)
 
@@ -176,17 +178,21 @@ class Ranked(NamedTuple):
         out = np.full((2, counts.shape[1]), np.nan)
         if len(self.positives) == 0:
             return out
-        seen = np.maximum(np.cumsum(self.gaps @ counts, axis=0, dtype=np.float64), 1.0)  # (m, b) tp + fp
-        weight = counts[self.positives].astype(np.float64)  # (m, b)
-        n_positive = weight.sum(axis=0)
+
+        def turned(part):  # (m, b) -> (b, m): running sums along neighbours in memory take half the time
+            return np.ascontiguousarray(part.T, np.float64)
+
+        seen = np.maximum(np.cumsum(turned(self.gaps @ counts), axis=1), 1.0)  # (b, m) tp + fp
+        weight = turned(counts[self.positives])  # (b, m)
+        n_positive = weight.sum(axis=1)
         for row, hits in enumerate((None, self.hits)):
             if row == 1 and hits is None:
                 continue
-            tp = weight if hits is None else weight * hits[:, None]
-            envelope = np.cumsum(tp, axis=0)
+            tp = weight if hits is None else weight * hits
+            envelope = np.cumsum(tp, axis=1)
             envelope /= seen
-            envelope = np.maximum.accumulate(envelope[::-1], axis=0)[::-1]
-            ap = np.einsum("mb,mb->b", tp, envelope)
+            envelope = np.maximum.accumulate(envelope[:, ::-1], axis=1)[:, ::-1]
+            ap = np.einsum("bm,bm->b", tp, envelope)
             out[row] = np.where(n_positive > 0, ap / np.maximum(n_positive, 1), np.nan)
         return out
 
