@@ -108,22 +108,22 @@ def _remarks(aligned: predictions.Aligned, dataset: Dataset) -> Iterable[str]:
         whole = first + remedy if absent.any() else ""
         yield f"{aligned.missing} of {scores.size} (image, class) rows are missing and ranked last{whole}"
     given = scores[np.isfinite(scores)]
-    values, counts = np.unique(given, return_counts=True)
-    if len(given) >= FEW and 2 * counts.max() > len(given):
-        same = f"{counts.max()} of {len(given)} scores are {values[counts.argmax()]:g}, and equal ones keep the order of the list"
-        yield f"{same}: maps that are scaled to a maximum of 1 need the scores of the network beside them"
+    usual = np.median(given) if len(given) >= FEW else np.nan  # a value that most rows have is their median
+    if 2 * (same := np.count_nonzero(given == usual)) > len(given):
+        order = "equal ones keep the order of the list: maps that are scaled to a maximum of 1 need the scores of the network"
+        yield f"{same} of {len(given)} scores are {usual:g}, and {order} beside them"
     if points is None:
         yield NO_LOCATION
         return
     there = ~np.isnan(points[..., 0])
-    corner = int((points[there] < 1).all(axis=1).sum())
-    if there.sum() >= FEW and 50 * corner > there.sum():
-        first = f"{corner} of {there.sum()} points lie in the first pixel of their image, at the top left"
+    if (located := np.count_nonzero(there)) < FEW:
+        return
+    if 50 * (corner := np.count_nonzero((points[there] < 1).all(axis=1))) > located:
+        first = f"{corner} of {located} points lie in the first pixel of their image, at the top left"
         yield f"{first}, as those of maps do that are the same everywhere, and points in fractions of the image"
-    largest, sizes = np.nanmax(points, axis=(0, 1)), dataset.sizes.max(axis=0)
-    with np.errstate(invalid="ignore"):
-        apart = np.any(np.nanmax(points[there.any(axis=1)], axis=1) > np.nanmin(points[there.any(axis=1)], axis=1))
-    if there.sum() >= FEW and apart and (largest < 0.6 * sizes).all():
+    largest, sizes, of_images = np.nanmax(points, axis=(0, 1)), dataset.sizes.max(axis=0), points[there.any(axis=1)]
+    apart = (np.nanmax(of_images, axis=1) > np.nanmin(of_images, axis=1)).any()  # else they may be the centers of the images
+    if apart and (largest < 0.6 * sizes).all():
         beyond = f"no point lies beyond ({largest[0]:.0f}, {largest[1]:.0f}), where images have up to {sizes[0]} x {sizes[1]}"
         yield f"{beyond} pixels: expected are pixels of the original image, not of the network's input"
 
