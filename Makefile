@@ -112,7 +112,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	  { echo error: $(call quoted,$(PYTHON)) "is not Python 3.11 or newer. Name one that is: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 2; }
 	@[ -x $(BIN)/python ] && $(BIN)/python -m pip --version >/dev/null 2>&1 || $(call quoted,$(PYTHON)) -m venv $(VENV) || \
 	  { echo error: $(call quoted,$(PYTHON)) "has no working 'venv' module (on Debian or Ubuntu: apt install python3-venv)" >&2; exit 2; }
-	@echo "Installing the environment into $(VENV) (about 7 GB, once; some minutes)"
+	@echo "Installing the environment into $(VENV) (about 7 GB, 11 while it installs, once; some minutes)"
 	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[train,book,test]'
 	-$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt --no-deps grad-cam ttach
 	@touch $@
